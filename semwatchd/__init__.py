@@ -1,0 +1,1 @@
+"""Watch a scanning electron microscope, measure every image, lose none."""

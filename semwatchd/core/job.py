@@ -1,0 +1,124 @@
+"""What travels: sightings, jobs, their outcomes, and the states they may be in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from semwatchd.core.image import ImageFacts, Registration
+from semwatchd.core.plan import Plan
+
+Measurements = Mapping[str, float | None]
+
+
+class SightingState(StrEnum):
+    """Where a file on disk stands."""
+
+    SETTLING = "settling"  #: seen, not yet proved complete
+    READY = "ready"  #: complete; a job was made of it
+    IGNORED = "ignored"  #: not an image of ours; the reason is recorded
+    VANISHED = "vanished"  #: gone before it was complete
+    SUPERSEDED = "superseded"  #: the same path was written anew
+
+
+class JobState(StrEnum):
+    """Where an image job stands."""
+
+    QUEUED = "queued"  #: waiting for a worker
+    CPU_RUNNING = "cpu_running"  #: claimed for a worker; the attempt is already counted
+    RETRY_WAIT = "retry_wait"  #: will be queued again at not_before
+    STORED = "stored"  #: its result is in the journal
+    QUARANTINED = "quarantined"  #: set aside for a person, with evidence
+    CANCELLED = "cancelled"  #: rejected by a person, or replaced by a later success on the same bytes
+    DUPLICATE = "duplicate"  #: the same bytes under the same plan are another job's
+
+
+class DeliveryState(StrEnum):
+    """Where an event stands on its way to one destination."""
+
+    PENDING = "pending"  #: not yet sent
+    SENDING = "sending"  #: taken by the sender; back to pending when the daemon starts
+    RETRY_WAIT = "retry_wait"  #: not taken; will be sent again at not_before
+    DELIVERED = "delivered"  #: the destination confirmed it
+    PARKED = "parked"  #: refused for good; a person must look
+    DROPPED = "dropped"  #: given up by a person
+
+
+class Lane(StrEnum):
+    """Which queue a job stands in."""
+
+    LIVE = "live"  #: fresh from a tool
+    BACKFILL = "backfill"  #: found by an operator's backfill
+    MANUAL = "manual"  #: requeued by a person
+
+
+class ErrorClass(StrEnum):
+    """Whose fault a failure is, which decides what it costs the job."""
+
+    DATA = "data"  #: bad file: quarantined at once
+    TASK = "task"  #: exception or crash: retried, then quarantined
+    RESOURCE = "resource"  #: memory or time: retried, then quarantined
+    DEVICE = "device"  #: the GPU is sick: free retry
+    ENVIRONMENT = "environment"  #: disk, share, database: free retry
+    SHUTDOWN = "shutdown"  #: interrupted by our own stop: free retry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Where in the fab the image belongs. Missing context is None, never invented."""
+
+    tool: str
+    lot: str | None = None
+    wafer: str | None = None
+    slot: str | None = None
+    step: str | None = None
+    recipe: str | None = None
+
+    @property
+    def order_key(self) -> str:
+        """Events with the same key are delivered in order."""
+        return f"{self.tool}:{self.lot or ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One image to be measured under one plan. A worker needs nothing else but the shared disk."""
+
+    id: int
+    attempt: int  #: 1 for the first try; an outcome of an older attempt is dropped
+    path: str  #: absolute; undecodable bytes as surrogate escapes
+    root: str  #: the watched folder it was found under
+    size: int  #: bytes, when the file had settled
+    mtime_ns: int  #: when the file had settled
+    plan: Plan
+    context: Context
+    lane: Lane = Lane.LIVE
+    warnings: tuple[str, ...] = ()  #: what intake already knows, e.g. that the tail is all zero
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The numbers of one image."""
+
+    job: Job
+    facts: ImageFacts
+    measurements: Measurements
+    registration: Registration | None = None
+    warnings: tuple[str, ...] = ()
+    elapsed_ms: Mapping[str, float] = field(default_factory=dict)  #: per stage, and "read"
+    artefacts: tuple[str, ...] = ()  #: paths of files made beside the numbers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why there are no numbers."""
+
+    job: Job
+    error_class: ErrorClass
+    reason: str  #: for a person: what, where, why
+    sha256: str | None = None  #: where the bytes could be read
+    file_changed: bool = False  #: written to while being read: settle again
+
+
+Outcome = Result | Failure

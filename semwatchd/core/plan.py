@@ -1,0 +1,31 @@
+"""A plan: the named set of stages an image goes through, and the picture it is compared with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+#: Raised by one whenever a stage's numbers change meaning, so that older results are found outdated.
+MEASUREMENT_VERSION = 1
+
+DEFAULT_STAGES = ("intensity", "sharpness", "spectrum", "registration")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Stages and reference. Two plans with the same content have the same hash, whatever their name."""
+
+    name: str = "default"
+    stages: tuple[str, ...] = DEFAULT_STAGES
+    reference: str | None = None  #: path of the reference image; None leaves registration out
+    reference_sha256: str | None = None  #: of the reference's bytes, so a changed picture is a changed plan
+
+    @cached_property
+    def plan_hash(self) -> str:
+        """SHA-256 over the canonical JSON of everything that can change a number (16 hex digits)."""
+        content = asdict(self) | {"measurement_version": MEASUREMENT_VERSION}
+        del content["name"], content["reference"]
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -1,0 +1,58 @@
+"""A stage is a named pure function; a plan is a row of them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from semwatchd.core.image import Registration, SemImage
+from semwatchd.core.job import Measurements
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What one stage says of one image."""
+
+    values: Measurements = field(default_factory=dict)  #: full names, e.g. "sharpness.tenengrad_corrected"
+    registration: Registration | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A named step from picture to numbers."""
+
+    name: str
+    measure: Callable[[SemImage], Measured]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """What all stages of a plan say of one image."""
+
+    values: Measurements
+    registration: Registration | None
+    warnings: tuple[str, ...]
+    elapsed_ms: dict[str, float]  #: wall time per stage
+
+
+def run_stages(image: SemImage, stages: Sequence[Stage]) -> Analysis:
+    """Measure ``image`` with each stage in turn. A number that is not finite becomes None and a warning."""
+    values: dict[str, float | None] = {}
+    warnings = list(image.warnings)
+    registration = None
+    elapsed_ms: dict[str, float] = {}
+    for stage in stages:
+        start = time.perf_counter()
+        measured = stage.measure(image)
+        elapsed_ms[stage.name] = (time.perf_counter() - start) * 1e3
+        values.update(measured.values)
+        warnings.extend(measured.warnings)
+        registration = measured.registration or registration
+    unusable = sorted(name for name, value in values.items() if value is None or not math.isfinite(value))
+    if unusable:
+        values.update(dict.fromkeys(unusable))
+        warnings.append(f"no finite value for {', '.join(unusable)}")
+    return Analysis(values=values, registration=registration, warnings=tuple(warnings), elapsed_ms=elapsed_ms)
