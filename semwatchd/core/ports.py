@@ -2,12 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from semwatchd.core.image import SemImage
-from semwatchd.core.job import ErrorClass, Job, JobState
+from semwatchd.core.job import Context, DeliveryState, ErrorClass, Job, JobState, Lane
+from semwatchd.core.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStamp:
+    """Which version of a path this is. Any difference means: other bytes may be there."""
+
+    size: int  #: bytes
+    mtime_ns: int
+    ino: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One version of one file under a watched root."""
+
+    root: str  #: absolute path of the watched folder
+    relpath: str  #: path below the root; undecodable bytes as surrogate escapes
+    stamp: FileStamp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOrder:
+    """What intake asks to be done with a settled file."""
+
+    plan: Plan
+    context: Context
+    lane: Lane = Lane.LIVE
+    warnings: tuple[str, ...] = ()
+
+
+class SightingLog(Protocol):
+    """The journal as intake sees it. Writes are queued in order and made durable together, soon.
+
+    ``known`` and ``known_in`` answer for versions already ready or ignored, not for settling ones.
+    Writing the same version twice changes nothing.
+    """
+
+    def known(self, root: str, relpath: str, stamp: FileStamp) -> bool: ...
+    def known_in(self, root: str, directory: str) -> Mapping[str, FileStamp]: ...
+    def unsettled(self, root: str) -> Sequence[str]: ...
+    def settling(self, sighting: Sighting) -> None: ...
+    def ready(self, sighting: Sighting, order: JobOrder) -> None: ...
+    def ignored(self, sighting: Sighting, reason: str) -> None: ...
+    def vanished(self, root: str, relpath: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +89,29 @@ class Event:
     payload: str  #: CloudEvents 1.0 envelope, JSON
     attempts: int
     subject: str  #: for logs and file names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How one try to deliver ended."""
+
+    seq: int
+    state: DeliveryState
+    attempts: int  #: tries so far, this one included if it reached the receiver
+    not_before: float = 0.0  #: epoch seconds; for RETRY_WAIT
+    error: str | None = None
+
+
+class Outbox(Protocol):
+    """The durable queue of events.
+
+    ``take`` marks up to ``limit`` events of a destination as being sent and returns them in order. It
+    leaves out every key whose oldest undelivered event may not be sent yet, so a waiting event holds back
+    only its own key; a parked event holds back none. Both calls return once the change is durable.
+    """
+
+    def take(self, destination: str, limit: int, now: float) -> Sequence[Event]: ...
+    def settle(self, verdicts: Sequence[Verdict], now: float) -> None: ...
 
 
 class MesAdapter(Protocol):
