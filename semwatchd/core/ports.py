@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from semwatchd.core.image import SemImage
-from semwatchd.core.job import Context, DeliveryState, ErrorClass, Job, JobState, Lane
+from semwatchd.core.job import Context, DeliveryState, ErrorClass, Job, JobState, Lane, Outcome
 from semwatchd.core.plan import Plan
 
 
@@ -118,6 +119,40 @@ class MesAdapter(Protocol):
     """Deliver one event. Returning means accepted; else TransientError or PermanentRejection."""
 
     def send(self, event: Event) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedEvent:
+    """An event before the journal has given it a number and a destination."""
+
+    event_id: str
+    event_type: str
+    order_key: str
+    subject: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What becomes of a job after one attempt."""
+
+    outcome: Outcome
+    state: JobState
+    not_before: float = 0.0  #: epoch seconds; for RETRY_WAIT
+    refund: bool = False  #: the attempt does not count: the job was not to blame
+    events: tuple[RenderedEvent, ...] = ()
+
+
+class JobStore(Protocol):
+    """The journal as the dispatcher sees it. Every future is done once the change is durable.
+
+    ``claim`` counts the attempt before the work starts. ``finish`` answers the state the job really took:
+    DUPLICATE when the same bytes are another job's, None when the outcome is of an older attempt.
+    """
+
+    def claim(self, limit: int) -> Future[Sequence[Job]]: ...
+    def finish(self, ending: Ending) -> Future[JobState | None]: ...
+    def give_back(self, jobs: Sequence[Job]) -> Future[None]: ...
 
 
 class Telemetry(Protocol):

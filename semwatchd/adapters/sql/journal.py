@@ -1,0 +1,173 @@
+"""The journal: one SQLite file, one thread that writes it, many changes per commit.
+
+The writer takes whatever changes are waiting, runs them in one transaction and syncs the disk once (group
+commit). If one of them fails, the group is rolled back and each is run again alone, so that a bad change
+harms only itself. If the disk is full or sick, the group is kept and tried again until it goes through.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool, Pool, QueuePool
+
+from semwatchd.core.ports import Log
+
+T = TypeVar("T")
+
+GROUP_LIMIT = 256  # changes per commit: bounds how long a reader of the WAL can fall behind
+QUEUE_LIMIT = 10_000  # changes waiting before whoever brings more is made to wait
+BUSY_TIMEOUT_MS = 15_000  # an operator's command may hold the write lock for a moment
+RETRY_S = 1.0  # between two tries on a full or sick disk
+
+
+def open_engine(path: Path, *, pool: type[Pool] = NullPool) -> Engine:
+    """Open the journal file so that a commit has reached the disk when it returns."""
+    engine = create_engine(f"sqlite:///{path}", poolclass=pool)
+
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, see below
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+
+    event.listen(engine, "connect", configure)
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that owns the write lock from its first statement."""
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.exec_driver_sql("ROLLBACK")
+            raise
+        connection.exec_driver_sql("COMMIT")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection for SELECTs; it sees every commit that has returned."""
+    with engine.connect() as connection:
+        yield connection
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    work: Callable[[Connection], Any]
+    done: Future[Any]
+
+
+class Journal:
+    """The only thread of the daemon that writes the journal.
+
+    Parameters
+    ----------
+    path
+        The SQLite file; its schema must be current.
+    on_state
+        Told ``(healthy, reason)`` when the disk refuses a commit and when it takes one again.
+    """
+
+    def __init__(self, path: Path, log: Log, on_state: Callable[[bool, str], None]) -> None:
+        self.engine = open_engine(path, pool=QueuePool)
+        self._log = log
+        self._on_state = on_state
+        self._queue: queue.Queue[_Change | None] = queue.Queue(QUEUE_LIMIT)
+        self._stop = threading.Event()
+
+    def submit(self, work: Callable[[Connection], T]) -> Future[T]:
+        """Queue a change; the future is done once the change is on the disk.
+
+        ``work`` may be run twice and must not touch anything but the connection it is given.
+        """
+        done: Future[T] = Future()
+        self._queue.put(_Change(work, done))
+        return done
+
+    def run(self) -> None:
+        """Write until :meth:`close`; returns when everything queued before it is on the disk."""
+        with self.engine.connect() as connection:
+            open_ = True
+            while open_:
+                group, open_ = self._next_group()
+                if group:
+                    self._commit_stubbornly(connection, group)
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Let :meth:`run` finish what is queued and return; a sick disk is then given up on."""
+        self._stop.set()
+        self._queue.put(None)
+
+    def _next_group(self) -> tuple[list[_Change], bool]:
+        group: list[_Change] = []
+        change = self._queue.get()
+        while change is not None:
+            group.append(change)
+            if len(group) >= GROUP_LIMIT:
+                return group, True
+            try:
+                change = self._queue.get_nowait()
+            except queue.Empty:
+                return group, True
+        return group, False
+
+    def _commit_stubbornly(self, connection: Connection, group: list[_Change]) -> None:
+        sick = False
+        while True:
+            try:
+                self._commit(connection, group)
+            except OperationalError as error:
+                sick = True
+                self._on_state(False, str(error.orig))
+                self._log.error("journal_write_failed", error=str(error.orig), waiting=len(group))
+                if self._stop.wait(RETRY_S):
+                    for change in group:
+                        change.done.set_exception(error)
+                    return
+            else:
+                if sick:
+                    self._on_state(True, "")
+                    self._log.info("journal_write_recovered")
+                return
+
+    def _commit(self, connection: Connection, group: list[_Change]) -> None:
+        try:
+            values = _in_one_transaction(connection, [change.work for change in group])
+        except OperationalError:
+            raise
+        except Exception as error:
+            if len(group) == 1:
+                group[0].done.set_exception(error)
+                return
+            for change in group:
+                self._commit(connection, [change])
+        else:
+            for change, value in zip(group, values, strict=True):
+                change.done.set_result(value)
+
+
+def _in_one_transaction(connection: Connection, works: list[Callable[[Connection], Any]]) -> list[Any]:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    try:
+        values = [work(connection) for work in works]
+        connection.exec_driver_sql("COMMIT")
+    except BaseException:
+        if connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr] # sqlite3's own flag
+            connection.exec_driver_sql("ROLLBACK")
+        raise
+    return values

@@ -1,0 +1,154 @@
+"""The journal's tables. Times are seconds since 1970 (UTC); paths are escaped text, see core.paths."""
+
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+from semwatchd.core.paths import escape, unescape
+
+
+class PathText(TypeDecorator[str]):
+    """A file name, whatever bytes it has, as readable text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """To the database."""
+        return None if value is None else escape(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:  # noqa: ANN401, ARG002
+        """From the database."""
+        return None if value is None else unescape(value)
+
+
+metadata = MetaData()
+
+plan = Table(
+    "plan",
+    metadata,
+    Column("plan_hash", Text, primary_key=True),
+    Column("document", Text, nullable=False),  # JSON of core.plan.Plan
+)
+
+sighting = Table(
+    "sighting",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("root", PathText, nullable=False),
+    Column("directory", PathText, nullable=False),  # below the root, "" for the root itself
+    Column("name", PathText, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("mtime_ns", Integer, nullable=False),
+    Column("ino", Integer, nullable=False),
+    Column("state", Text, nullable=False),  # core.job.SightingState
+    Column("reason", Text),
+    Column("job_id", Integer, ForeignKey("job.id")),
+    Column("first_seen", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    Index("sighting_by_place", "root", "directory", "name"),
+    Index("sighting_in_flight", "root", sqlite_where=text("state = 'settling'")),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("plan_hash", Text, ForeignKey("plan.plan_hash"), nullable=False),
+    Column("path", PathText, nullable=False),
+    Column("root", PathText, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("mtime_ns", Integer, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("lot", Text),
+    Column("wafer", Text),
+    Column("slot", Text),
+    Column("step", Text),
+    Column("recipe", Text),
+    Column("lane", Text, nullable=False),  # core.job.Lane
+    Column("state", Text, nullable=False),  # core.job.JobState
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("not_before", Float, nullable=False, server_default="0"),
+    Column("sha256", Text),
+    Column("duplicate_of", Integer, ForeignKey("job.id")),
+    Column("error_class", Text),  # core.job.ErrorClass of the last failure
+    Column("reason", Text),
+    Column("warnings", Text, nullable=False, server_default="[]"),  # JSON, from intake
+    Column("detected_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Index("job_open", "state", "id", sqlite_where=text("state IN ('queued', 'cpu_running', 'retry_wait')")),
+    Index("job_set_aside", "id", sqlite_where=text("state = 'quarantined'")),
+    # The identity of work. A duplicate or cancelled job keeps its hash without claiming the identity.
+    Index(
+        "job_identity",
+        "sha256",
+        "plan_hash",
+        unique=True,
+        sqlite_where=text("sha256 IS NOT NULL AND state NOT IN ('duplicate', 'cancelled')"),
+    ),
+)
+
+result = Table(
+    "result",
+    metadata,
+    Column("job_id", Integer, ForeignKey("job.id"), primary_key=True),
+    Column("facts", Text, nullable=False),  # JSON of core.image.ImageFacts
+    Column("measurements", Text, nullable=False),  # JSON
+    Column("registration", Text),  # JSON of core.image.Registration
+    Column("warnings", Text, nullable=False),  # JSON
+    Column("elapsed_ms", Text, nullable=False),  # JSON
+    Column("code_version", Text, nullable=False),
+    Column("stored_at", Float, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("event_id", Text, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("job_id", Integer, ForeignKey("job.id"), nullable=False),
+    Column("order_key", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("payload", Text, nullable=False),  # JSON, as it is sent
+    Column("state", Text, nullable=False),  # core.job.DeliveryState
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("not_before", Float, nullable=False, server_default="0"),
+    Column("last_error", Text),
+    Column("created_at", Float, nullable=False),
+    Column("delivered_at", Float),
+    UniqueConstraint("event_id", "destination", name="outbox_once"),
+    Index(
+        "outbox_undelivered",
+        "destination",
+        "seq",
+        sqlite_where=text("state IN ('pending', 'sending', 'retry_wait')"),
+    ),
+    Index("outbox_parked", "seq", sqlite_where=text("state = 'parked'")),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
