@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 from semwatchd.core.image import SemImage
@@ -19,6 +20,82 @@ class FileStamp:
     size: int  #: bytes
     mtime_ns: int
     ino: int
+
+
+class CompletenessKind(StrEnum):
+    """What the layout of a file says of whether all of it has arrived."""
+
+    COMPLETE = "complete"  #: every strip and tile lies inside the file
+    TRUNCATED = "truncated"  #: something it points to lies beyond its end
+    ZERO_TAIL = "zero_tail"  #: uncompressed picture data ends in zeros, as preallocated files do
+    BROKEN = "broken"  #: not a layout that waiting could complete
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """Whether all of a file has arrived, and what tells so."""
+
+    kind: CompletenessKind
+    reason: str = ""  #: for a person, e.g. "strip 3 of 59 ends beyond the file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileLook:
+    """One look at a path, without opening it."""
+
+    stamp: FileStamp
+    oddity: str | None = None  #: why it must never be opened as an image
+
+
+class FileProbe(Protocol):
+    """What settling may ask of a file. Raises OSError where the disk does not answer.
+
+    ``look`` returns None where nothing is there. ``being_written`` returns None where the file system
+    cannot tell. Only regular files are ever opened.
+    """
+
+    def look(self, root: str, relpath: str) -> FileLook | None: ...
+    def being_written(self, path: str) -> bool | None: ...
+    def completeness(self, path: str) -> Completeness: ...
+
+
+class FolderState(StrEnum):
+    """Whether a watched folder can be trusted to show its files."""
+
+    OK = "ok"
+    DEGRADED = "degraded"  #: files are found, but later than they should be
+    LOST = "lost"  #: missing, unreadable or another folder: says nothing about our files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderHealth:
+    """How a watched folder stands, for the operator."""
+
+    root: str
+    state: FolderState = FolderState.OK
+    reason: str = ""  #: what is wrong
+    todo: str = ""  #: what to do about it
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A hint that there may be a new version of a file."""
+
+    root: str
+    relpath: str
+    how: str  #: "event", "moved" (renamed into place) or "scan"
+
+
+class FolderSource(Protocol):
+    """The watched folders: hints, health, and the wish to be scanned.
+
+    ``drain`` waits at most ``timeout_s`` for the first hint and returns at most ``limit``; what is not
+    taken waits, and what does not fit is found again by a scan. ``check`` is called about every second.
+    """
+
+    def drain(self, limit: int, timeout_s: float) -> Sequence[Sight]: ...
+    def check(self) -> Sequence[FolderHealth]: ...
+    def rescan(self, root: str | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +121,11 @@ class SightingLog(Protocol):
     """The journal as intake sees it. Writes are queued in order and made durable together, soon.
 
     ``known`` and ``known_in`` answer for versions already ready or ignored, not for settling ones.
-    Writing the same version twice changes nothing.
+    ``known_in`` takes a directory as its path below the root ("" is the root itself) and answers by
+    file name. A path has at most one settling row; ``ready``, ``ignored`` and ``vanished`` end it, also
+    where the stamp has changed since, and the first two may come without it. ``unsettled`` gives paths
+    below the root. Writing the same version twice changes nothing. ``known_in`` is asked from the
+    scanners' threads, everything else from intake's.
     """
 
     def known(self, root: str, relpath: str, stamp: FileStamp) -> bool: ...
