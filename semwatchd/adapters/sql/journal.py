@@ -60,7 +60,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection for SELECTs; it sees every commit that has returned."""
+    """Lend a connection for SELECTs; it sees every commit that has returned."""
     with engine.connect() as connection:
         yield connection
 
@@ -150,7 +150,7 @@ class Journal:
             values = _in_one_transaction(connection, [change.work for change in group])
         except OperationalError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 — whoever holds the future hears of it
             if len(group) == 1:
                 group[0].done.set_exception(error)
                 return

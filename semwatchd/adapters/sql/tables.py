@@ -1,5 +1,6 @@
 """The journal's tables. Times are seconds since 1970 (UTC); paths are escaped text, see core.paths."""
 
+import re
 from typing import Any
 
 from sqlalchemy import (
@@ -12,6 +13,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TextClause,
     TypeDecorator,
     UniqueConstraint,
     text,
@@ -37,6 +39,19 @@ class PathText(TypeDecorator[str]):
 
 metadata = MetaData()
 
+# SQLite uses a partial index only for a query that repeats the index's condition word for word, as literals.
+SETTLING = text("sighting.state = 'settling'")
+OPEN_JOBS = text("job.state IN ('queued', 'cpu_running', 'retry_wait')")
+SET_ASIDE = text("job.state = 'quarantined'")
+HOLDS_IDENTITY = text("job.sha256 IS NOT NULL AND job.state NOT IN ('duplicate', 'cancelled')")
+UNDELIVERED = text("outbox.state IN ('pending', 'sending', 'retry_wait')")
+PARKED = text("outbox.state = 'parked'")
+
+
+def _unqualified(condition: TextClause) -> TextClause:
+    return text(re.sub(r"\b(?:sighting|job|outbox)\.", "", condition.text))
+
+
 plan = Table(
     "plan",
     metadata,
@@ -60,7 +75,7 @@ sighting = Table(
     Column("first_seen", Float, nullable=False),
     Column("changed_at", Float, nullable=False),
     Index("sighting_by_place", "root", "directory", "name"),
-    Index("sighting_in_flight", "root", sqlite_where=text("state = 'settling'")),
+    Index("sighting_in_flight", "root", sqlite_where=_unqualified(SETTLING)),
 )
 
 job = Table(
@@ -90,15 +105,15 @@ job = Table(
     Column("detected_at", Float, nullable=False),
     Column("started_at", Float),
     Column("finished_at", Float),
-    Index("job_open", "state", "id", sqlite_where=text("state IN ('queued', 'cpu_running', 'retry_wait')")),
-    Index("job_set_aside", "id", sqlite_where=text("state = 'quarantined'")),
+    Index("job_open", "state", "lane", "id", sqlite_where=_unqualified(OPEN_JOBS)),
+    Index("job_set_aside", "id", sqlite_where=_unqualified(SET_ASIDE)),
     # The identity of work. A duplicate or cancelled job keeps its hash without claiming the identity.
     Index(
         "job_identity",
         "sha256",
         "plan_hash",
         unique=True,
-        sqlite_where=text("sha256 IS NOT NULL AND state NOT IN ('duplicate', 'cancelled')"),
+        sqlite_where=_unqualified(HOLDS_IDENTITY),
     ),
 )
 
@@ -137,9 +152,9 @@ outbox = Table(
         "outbox_undelivered",
         "destination",
         "seq",
-        sqlite_where=text("state IN ('pending', 'sending', 'retry_wait')"),
+        sqlite_where=_unqualified(UNDELIVERED),
     ),
-    Index("outbox_parked", "seq", sqlite_where=text("state = 'parked'")),
+    Index("outbox_parked", "seq", sqlite_where=_unqualified(PARKED)),
 )
 
 audit = Table(

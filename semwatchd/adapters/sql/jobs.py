@@ -1,0 +1,260 @@
+"""The journal as the dispatcher sees it: claim, finish, give back; and recovery at start."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from semwatchd.adapters.sql.journal import Journal
+from semwatchd.adapters.sql.rows import job_of
+from semwatchd.adapters.sql.tables import HOLDS_IDENTITY, OPEN_JOBS, job, outbox, plan, result
+from semwatchd.core.job import DeliveryState, Failure, Job, JobState, Lane, Result
+from semwatchd.core.ports import Ending, RenderedEvent
+from semwatchd.core.version import VERSION
+
+#: Tries a job gets before a person must look at it.
+MAX_ATTEMPTS = 3
+
+
+#: A person's wish first, then the tools, then what is merely old.
+_LANE_ORDER = (Lane.MANUAL, Lane.LIVE, Lane.BACKFILL)
+
+_NEXT_QUEUED = (
+    select(job, plan.c.document)
+    .join(plan)
+    .where(OPEN_JOBS, job.c.state == JobState.QUEUED, job.c.lane == bindparam("lane"))
+    .order_by(job.c.id)
+    .limit(bindparam("most"))
+)
+
+
+class SqlJobStore:
+    """core.ports.JobStore on the journal.
+
+    Parameters
+    ----------
+    destinations
+        Names of the destinations every finished result is owed to.
+    on_events
+        Called when new events are durable, so that the relays need not poll.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        destinations: Sequence[str],
+        clock: Callable[[], float],
+        on_events: Callable[[], None],
+    ) -> None:
+        self._journal = journal
+        self._destinations = tuple(destinations)
+        self._clock = clock
+        self._on_events = on_events
+
+    def claim(self, limit: int) -> Future[Sequence[Job]]:
+        """Take the next jobs, live ones first, and count their attempt before the work starts."""
+        return self._journal.submit(lambda connection: _claim(connection, limit, self._clock()))
+
+    def finish(self, ending: Ending) -> Future[JobState | None]:
+        """Record how an attempt ended; result and outbox rows are one transaction with the state."""
+        done = self._journal.submit(
+            lambda connection: _finish(connection, ending, self._destinations, self._clock())
+        )
+        if ending.events:
+            done.add_done_callback(lambda _: self._on_events())
+        return done
+
+    def give_back(self, jobs: Sequence[Job]) -> Future[None]:
+        """Return jobs that were never started; their attempt does not count."""
+        return self._journal.submit(lambda connection: _give_back(connection, jobs))
+
+
+def recover(connection: Connection, now: float) -> tuple[int, int]:
+    """Put what a dead daemon left behind back in its queue.
+
+    Returns
+    -------
+    tuple of int
+        Jobs queued again, and jobs quarantined because the daemon died on them :data:`MAX_ATTEMPTS` times.
+    """
+    running = job.c.state == JobState.CPU_RUNNING
+    poisonous = connection.execute(
+        update(job)
+        .where(OPEN_JOBS, running, job.c.attempt >= MAX_ATTEMPTS)
+        .values(
+            state=JobState.QUARANTINED,
+            error_class="task",
+            reason=f"crashed_daemon: the daemon ended {MAX_ATTEMPTS} times while measuring this image",
+            finished_at=now,
+        )
+    )
+    requeued = connection.execute(update(job).where(OPEN_JOBS, running).values(state=JobState.QUEUED))
+    connection.execute(
+        update(outbox).where(outbox.c.state == DeliveryState.SENDING).values(state=DeliveryState.PENDING)
+    )
+    return requeued.rowcount, poisonous.rowcount
+
+
+def _claim(connection: Connection, limit: int, now: float) -> Sequence[Job]:
+    connection.execute(
+        update(job)
+        .where(OPEN_JOBS, job.c.state == JobState.RETRY_WAIT, job.c.not_before <= now)
+        .values(state=JobState.QUEUED)
+    )
+    rows: list[Row[Any]] = []
+    for lane in _LANE_ORDER:
+        if len(rows) < limit:
+            rows += connection.execute(_NEXT_QUEUED, {"lane": lane, "most": limit - len(rows)}).all()
+    if rows:
+        connection.execute(
+            update(job)
+            .where(job.c.id.in_([row.id for row in rows]))
+            .values(state=JobState.CPU_RUNNING, attempt=job.c.attempt + 1, started_at=now)
+        )
+    return [replace(job_of(row), attempt=row.attempt + 1) for row in rows]
+
+
+def _give_back(connection: Connection, jobs: Sequence[Job]) -> None:
+    for returned in jobs:
+        connection.execute(
+            update(job)
+            .where(_is_this_attempt(returned))
+            .values(state=JobState.QUEUED, attempt=job.c.attempt - 1)
+        )
+
+
+def _finish(
+    connection: Connection, ending: Ending, destinations: Sequence[str], now: float
+) -> JobState | None:
+    done = ending.outcome.job
+    if connection.execute(select(job.c.id).where(_is_this_attempt(done))).first() is None:
+        return None
+    match ending.outcome:
+        case Result() as measured:
+            return _store(connection, measured, ending, destinations, now)
+        case Failure() as failure:
+            return _set_aside(connection, failure, ending, now)
+
+
+def _store(
+    connection: Connection, measured: Result, ending: Ending, destinations: Sequence[str], now: float
+) -> JobState:
+    twin = _twin(connection, measured.job, measured.facts.sha256)
+    if twin is not None and twin.state != JobState.QUARANTINED:
+        return _mark_duplicate(connection, measured.job, measured.facts.sha256, twin.id, now)
+    if twin is not None:
+        connection.execute(
+            update(job)
+            .where(job.c.id == twin.id)
+            .values(state=JobState.CANCELLED, reason=f"the same bytes were measured as job {measured.job.id}")
+        )
+    connection.execute(
+        update(job)
+        .where(job.c.id == measured.job.id)
+        .values(
+            state=JobState.STORED,
+            sha256=measured.facts.sha256,
+            error_class=None,
+            reason=None,
+            finished_at=now,
+        )
+    )
+    connection.execute(insert(result).values(**_result_row(measured, now)))
+    owed = [
+        _outbox_row(event, measured.job, destination, now)
+        for event in ending.events
+        for destination in destinations
+    ]
+    if owed:
+        connection.execute(insert(outbox), owed)
+    return JobState.STORED
+
+
+def _set_aside(connection: Connection, failure: Failure, ending: Ending, now: float) -> JobState:
+    if ending.state == JobState.QUARANTINED and failure.sha256 is not None:
+        twin = _twin(connection, failure.job, failure.sha256)
+        if twin is not None:
+            return _mark_duplicate(connection, failure.job, failure.sha256, twin.id, now)
+    connection.execute(
+        update(job)
+        .where(job.c.id == failure.job.id)
+        .values(
+            state=ending.state,
+            sha256=failure.sha256 if ending.state == JobState.QUARANTINED else None,
+            attempt=job.c.attempt - int(ending.refund),
+            not_before=ending.not_before,
+            error_class=failure.error_class,
+            reason=failure.reason,
+            finished_at=now,
+        )
+    )
+    return ending.state
+
+
+def _twin(connection: Connection, done: Job, sha256: str) -> Any:  # noqa: ANN401 — a Row or None
+    """Find the other job that already stands for these bytes under this plan."""
+    return connection.execute(
+        select(job.c.id, job.c.state).where(
+            job.c.sha256 == sha256,
+            job.c.plan_hash == done.plan.plan_hash,
+            HOLDS_IDENTITY,
+            job.c.id != done.id,
+        )
+    ).first()
+
+
+def _mark_duplicate(connection: Connection, done: Job, sha256: str, original: int, now: float) -> JobState:
+    connection.execute(
+        update(job)
+        .where(job.c.id == done.id)
+        .values(
+            state=JobState.DUPLICATE,
+            sha256=sha256,
+            duplicate_of=original,
+            error_class=None,
+            reason=f"the same bytes as job {original}",
+            finished_at=now,
+        )
+    )
+    return JobState.DUPLICATE
+
+
+def _is_this_attempt(attempted: Job) -> Any:  # noqa: ANN401 — a SQL expression
+    return (
+        (job.c.id == attempted.id)
+        & (job.c.attempt == attempted.attempt)
+        & (job.c.state == JobState.CPU_RUNNING)
+    )
+
+
+def _result_row(measured: Result, now: float) -> dict[str, Any]:
+    registration = measured.registration
+    return {
+        "job_id": measured.job.id,
+        "facts": json.dumps(asdict(measured.facts)),
+        "measurements": json.dumps(dict(measured.measurements)),
+        "registration": json.dumps(asdict(registration)) if registration else None,
+        "warnings": json.dumps(measured.warnings),
+        "elapsed_ms": json.dumps(dict(measured.elapsed_ms)),
+        "code_version": VERSION,
+        "stored_at": now,
+    }
+
+
+def _outbox_row(event: RenderedEvent, done: Job, destination: str, now: float) -> dict[str, Any]:
+    return {
+        "event_id": event.event_id,
+        "destination": destination,
+        "job_id": done.id,
+        "order_key": event.order_key,
+        "event_type": event.event_type,
+        "subject": event.subject,
+        "payload": event.payload,
+        "state": DeliveryState.PENDING,
+        "created_at": now,
+    }

@@ -1,0 +1,50 @@
+"""Between rows and nouns."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert
+
+from semwatchd.adapters.sql import tables
+from semwatchd.core.job import Context, Job, Lane
+from semwatchd.core.plan import Plan
+
+CONTEXT_FIELDS = ("tool", "lot", "wafer", "slot", "step", "recipe")
+
+_INSERT_PLAN = (
+    insert(tables.plan)
+    .prefix_with("OR IGNORE")
+    .values(plan_hash=bindparam("plan_hash"), document=bindparam("document"))
+)
+
+
+def remember_plan(connection: Connection, plan: Plan) -> None:
+    """Keep the plan's content beside its hash, so that an old result can be explained."""
+    connection.execute(_INSERT_PLAN, {"plan_hash": plan.plan_hash, "document": json.dumps(asdict(plan))})
+
+
+@lru_cache(maxsize=64)
+def plan_of(document: str) -> Plan:
+    """Rebuild a plan from its row."""
+    fields = json.loads(document)
+    return Plan(**fields | {"stages": tuple(fields["stages"])})
+
+
+def job_of(row: Row[Any]) -> Job:
+    """Rebuild a job from its row joined with its plan's."""
+    return Job(
+        id=row.id,
+        attempt=row.attempt,
+        path=row.path,
+        root=row.root,
+        size=row.size,
+        mtime_ns=row.mtime_ns,
+        plan=plan_of(row.document),
+        context=Context(**{name: getattr(row, name) for name in CONTEXT_FIELDS}),
+        lane=Lane(row.lane),
+        warnings=tuple(json.loads(row.warnings)),
+    )
