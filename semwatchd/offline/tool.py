@@ -1,0 +1,169 @@
+"""A simulated microscope: writes images of one target, lot by lot, and tells the truth in a manifest.
+
+Runs as its own process, ``python -m semwatchd.offline.tool '{"root": ...}'`` with the fields of
+:class:`ToolSpec`, and ends by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from semwatchd.offline.writers import tiff_bytes, write
+from semwatchd.synth.beam import Scan
+from semwatchd.synth.visits import REFERENCE, Target, hole_target, visit
+
+PIXEL_SIZE_NM = 2.0
+SITES = 20  # per wafer
+WAFERS = 2  # per lot
+#: Of every 20 images so many are written in this way; what is slow is rare, as it is in a fab.
+MIX = {"direct": 9, "renamed": 7, "slow": 2, "preallocated": 1, "reopened": 1}
+CHANNELS = 4  # images being written at the same time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSpec:
+    """What the tool is to write, and where."""
+
+    root: str  #: the watched folder
+    reference: str  #: where the reference image goes, outside the watched folder
+    manifest: str  #: where the truth goes, outside the watched folder
+    images: int  #: distinct good images
+    resent: int = 0  #: images sent a second time under another name
+    broken: int = 0  #: files whose end never comes
+    rate_per_s: float = 8.0
+    size_px: int = 1024
+    seed: int = 1
+    pause_s: float = 0.4  #: of the writers that pause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shot:
+    """One file the tool is going to write."""
+
+    number: int  #: of the visit whose picture it holds
+    path: Path
+    writer: str
+    expected: str  #: "stored", "duplicate" or "quarantined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of the manifest: a file, and what has to become of it."""
+
+    path: str
+    sha256: str
+    writer: str
+    expected: str  #: "stored", "duplicate" or "quarantined"
+    dx_px: float
+    dy_px: float
+    finished_at: float  #: epoch seconds at which the writer was done
+
+
+def plan_shots(spec: ToolSpec) -> list[Shot]:
+    """Lay out every file in writing order: the good ones, the broken ones among them, the re-sent ones."""
+    rng = np.random.default_rng([spec.seed, 2])
+    ways = [way for way, share in MIX.items() for _ in range(share)]
+    good = [
+        Shot(number=number, path=_place(spec, number), writer=_way(rng, ways), expected="stored")
+        for number in range(spec.images)
+    ]
+    bad = [
+        Shot(number=number, path=_place(spec, number), writer="broken", expected="quarantined")
+        for number in range(spec.images, spec.images + spec.broken)
+    ]
+    again = [_again(good[index]) for index in sorted(rng.choice(spec.images, spec.resent, replace=False))]
+    middle = len(good) // 2
+    return [*good[:middle], *bad, *good[middle:], *again]
+
+
+def run_tool(spec: ToolSpec) -> None:
+    """Write the reference, then every shot at the asked rate, then the end of the manifest."""
+    cv2.setNumThreads(1)
+    target = hole_target(spec.seed, PIXEL_SIZE_NM, Scan(rows=spec.size_px, columns=spec.size_px))
+    write("renamed", Path(spec.reference), _picture(target, REFERENCE)[0], _no_pause)
+    manifest = Path(spec.manifest)
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    manifest.write_bytes(b"")
+    with ThreadPoolExecutor(CHANNELS) as channels:
+        futures = [
+            channels.submit(_take, target, shot, spec.pause_s, manifest)
+            for shot in _paced(plan_shots(spec), spec.rate_per_s)
+        ]
+        for future in futures:
+            future.result()
+
+
+def read_manifest(path: Path) -> list[Entry]:
+    """Entries written so far; a line still being written is left for the next time."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    return [Entry(**json.loads(line)) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def _take(target: Target, shot: Shot, pause_s: float, manifest: Path) -> None:
+    data, dx_px, dy_px = _picture(target, shot.number)
+    written = write(shot.writer, shot.path, data, lambda: time.sleep(pause_s))
+    entry = Entry(
+        path=str(written.path),
+        sha256=written.sha256,
+        writer=shot.writer,
+        expected=shot.expected,
+        dx_px=dx_px,
+        dy_px=dy_px,
+        finished_at=time.time(),
+    )
+    # One short write to a file opened for appending cannot mix with another channel's line.
+    with manifest.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(entry)) + "\n")
+
+
+def _picture(target: Target, number: int) -> tuple[bytes, float, float]:
+    seen = visit(target, number)
+    return tiff_bytes(seen.pixels, PIXEL_SIZE_NM, f"simulated, visit {number}"), seen.dx_px, seen.dy_px
+
+
+def _place(spec: ToolSpec, number: int) -> Path:
+    wafer, site = divmod(number, SITES)
+    lot = wafer // WAFERS + 1
+    return Path(spec.root) / f"LOT{lot:04d}" / f"W{wafer + 1:02d}_site{site + 1:03d}.tif"
+
+
+def _way(rng: np.random.Generator, ways: Sequence[str]) -> str:
+    return ways[int(rng.integers(len(ways)))]
+
+
+def _again(shot: Shot) -> Shot:
+    path = shot.path.with_name(f"{shot.path.stem}_resent.tif")
+    return Shot(number=shot.number, path=path, writer="direct", expected="duplicate")
+
+
+def _paced(shots: Sequence[Shot], rate_per_s: float) -> Iterator[Shot]:
+    """Hand out the shots no faster than the rate."""
+    start = time.monotonic()
+    for index, shot in enumerate(shots):
+        time.sleep(max(0.0, start + index / rate_per_s - time.monotonic()))
+        yield shot
+
+
+def _no_pause() -> None:
+    """Stand in for a pause that nobody needs."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the tool described by the JSON object that is the only argument."""
+    run_tool(ToolSpec(**json.loads(argv[0])))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
