@@ -9,6 +9,9 @@ from enum import StrEnum
 from semwatchd.core.image import ImageFacts, Registration
 from semwatchd.core.plan import Plan
 
+#: Tries a job gets before a person must look at it.
+MAX_ATTEMPTS = 3
+
 Measurements = Mapping[str, float | None]
 
 

@@ -13,13 +13,9 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from semwatchd.adapters.sql.journal import Journal
 from semwatchd.adapters.sql.rows import job_of
 from semwatchd.adapters.sql.tables import HOLDS_IDENTITY, OPEN_JOBS, job, outbox, plan, result
-from semwatchd.core.job import DeliveryState, Failure, Job, JobState, Lane, Result
+from semwatchd.core.job import MAX_ATTEMPTS, DeliveryState, Failure, Job, JobState, Lane, Result
 from semwatchd.core.ports import Ending, RenderedEvent
 from semwatchd.core.version import VERSION
-
-#: Tries a job gets before a person must look at it.
-MAX_ATTEMPTS = 3
-
 
 #: A person's wish first, then the tools, then what is merely old.
 _LANE_ORDER = (Lane.MANUAL, Lane.LIVE, Lane.BACKFILL)

@@ -1,0 +1,119 @@
+"""From the journal's queue to the workers and back, a few jobs ahead and no more."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+
+from semwatchd.core.job import Job
+from semwatchd.core.ports import JobStore, Log
+from semwatchd.engine.collector import Collector
+from semwatchd.engine.supervisor import WorkerPool
+
+POLL_S = 1.0  # operators' commands and due retries are found this late at most
+
+
+class Dispatcher:
+    """The loop of the main thread.
+
+    Parameters
+    ----------
+    capacity
+        Jobs claimed ahead of the workers. Each counts as an attempt, so few are claimed; the journal holds
+        the rest, and that is the back-pressure.
+    """
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        store: JobStore,
+        collector: Collector,
+        capacity: int,
+        on_error: Callable[[BaseException], None],
+        log: Log,
+    ) -> None:
+        self._pool = pool
+        self._store = store
+        self._collector = collector
+        self._capacity = capacity
+        self._on_error = on_error
+        self._log = log
+        self._claimed: deque[Job] = deque()
+        self._claiming: Future[Sequence[Job]] | None = None
+        self._more_work = True
+        self._next_poll = 0.0
+
+    @property
+    def depth(self) -> int:
+        """Jobs claimed and not yet given to a worker."""
+        return len(self._claimed)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is claimed, asked for or running."""
+        return not self._claimed and self._claiming is None and not self._pool.busy
+
+    def notify(self) -> None:
+        """Say that new jobs are in the journal. May be called from any thread."""
+        self._more_work = True
+        self._pool.wake()
+
+    def step(self, timeout_s: float) -> None:
+        """Hear the workers, feed them, and ask the journal for more."""
+        self._hear(timeout_s)
+        self._take_claimed()
+        self._feed()
+        self._ask_for_more()
+
+    def drain(self, limit_s: float) -> None:
+        """Stop claiming, let the workers finish what they have begun, and return the rest to the queue."""
+        deadline = time.monotonic() + limit_s
+        if self._claiming is not None:
+            self._claimed.extend(self._claiming.result())
+            self._claiming = None
+        self._store.give_back(tuple(self._claimed))
+        self._claimed.clear()
+        while self._pool.busy and time.monotonic() < deadline:
+            self._hear(min(0.2, max(0.0, deadline - time.monotonic())))
+        unanswered = self._pool.close()
+        if unanswered:
+            self._store.give_back(unanswered)
+            self._log.warning("drain_limit_reached", given_back=len(unanswered), limit_s=limit_s)
+
+    def _hear(self, timeout_s: float) -> None:
+        news = self._pool.wait(timeout_s)
+        for outcome in news.outcomes:
+            self._collector.collect(outcome)
+        if news.unstarted:
+            self._store.give_back(news.unstarted)
+
+    def _take_claimed(self) -> None:
+        if self._claiming is None or not self._claiming.done():
+            return
+        claimed, self._claiming = self._claiming, None
+        error = claimed.exception()
+        if error is not None:
+            self._on_error(error)
+            return
+        self._claimed.extend(claimed.result())
+
+    def _feed(self) -> None:
+        while self._claimed and self._pool.free():
+            self._pool.submit(self._claimed.popleft())
+
+    def _ask_for_more(self) -> None:
+        wanted = self._capacity - len(self._claimed)
+        due = self._more_work or time.monotonic() >= self._next_poll
+        if self._claiming is not None or wanted * 2 < self._capacity or not due:
+            return
+        self._more_work = False
+        self._next_poll = time.monotonic() + POLL_S
+        self._claiming = self._store.claim(wanted)
+        self._claiming.add_done_callback(lambda done: self._claim_arrived(done, wanted))
+
+    def _claim_arrived(self, done: Future[Sequence[Job]], wanted: int) -> None:
+        if done.exception() is None and len(done.result()) == wanted:
+            self._more_work = True  # as many as asked for: there are likely more
+        self._pool.wake()

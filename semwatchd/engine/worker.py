@@ -1,0 +1,154 @@
+"""The worker: a process of its own that turns one job after the other into numbers.
+
+It is started as ``python -m semwatchd.engine.worker``, so that it inherits nothing but a pipe: no locks, no
+threads, no half-used library state. It binds itself to its core before it loads anything heavy, because a
+numeric library starts its helper threads on import and they would keep the cores they were born with.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import importlib
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError
+from semwatchd.core.job import ErrorClass, Failure, Job, Outcome, Result
+from semwatchd.core.plan import Plan
+from semwatchd.core.ports import Decoder, FileReader, SourceFile
+from semwatchd.pipeline.stage import Stage, run_stages
+
+Analyse = Callable[[Job], Outcome]
+
+#: Keeps numeric libraries from starting helper threads that only fight each other for one core.
+SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+_PR_SET_PDEATHSIG = 1
+_OOM_SCORE = "300"  # when memory runs out, a worker goes before the supervisor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """The first message to a worker: how to make its ``analyse`` function."""
+
+    factory: str  #: "package.module:function"; called with ``settings``
+    settings: Any  #: picklable
+    memory_limit_bytes: int  #: address space; beyond it an allocation fails instead of the machine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """The first message from a worker."""
+
+    cores: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One outcome, and what the worker has used so far."""
+
+    outcome: Outcome
+    rss_bytes: int
+    cpu_s: float
+
+
+def analyse(
+    job: Job, read: FileReader, decode: Decoder, stages_of: Callable[[Plan], Sequence[Stage]]
+) -> Outcome:
+    """Read, decode and measure one image. Whatever happens becomes an outcome."""
+    source: SourceFile | None = None
+    try:
+        start = time.perf_counter()
+        source = read(job.path)
+        _require_settled_version(job, source)
+        image = decode(source)
+        read_ms = (time.perf_counter() - start) * 1e3
+        analysis = run_stages(image, stages_of(job.plan))
+    except Exception as error:  # noqa: BLE001 — one bad image never stops the line
+        return _failure(job, error, source)
+    return Result(
+        job=job,
+        facts=image.facts,
+        measurements=analysis.values,
+        registration=analysis.registration,
+        warnings=job.warnings + analysis.warnings,
+        elapsed_ms={"read": read_ms} | analysis.elapsed_ms,
+    )
+
+
+def _require_settled_version(job: Job, source: SourceFile) -> None:
+    if (source.size, source.mtime_ns) != (job.size, job.mtime_ns):
+        raise FileChangedError("the file was written to after it had settled")
+
+
+def _failure(job: Job, error: Exception, source: SourceFile | None) -> Failure:
+    expected = isinstance(error, DataError | EnvironmentFault | FileChangedError)
+    return Failure(
+        job=job,
+        error_class=error_class_of(error),
+        reason=str(error) if expected else f"{type(error).__name__}: {error}",
+        sha256=source.sha256 if source else None,
+        file_changed=isinstance(error, FileChangedError),
+    )
+
+
+def error_class_of(error: Exception) -> ErrorClass:
+    """Decide whose fault an exception in a worker is."""
+    match error:
+        case DataError():
+            return ErrorClass.DATA
+        case EnvironmentFault() | FileChangedError():
+            return ErrorClass.ENVIRONMENT
+        case MemoryError():
+            return ErrorClass.RESOURCE
+        case _:
+            return ErrorClass.TASK
+
+
+def serve(connection: Connection, analyse_job: Analyse) -> None:
+    """Answer jobs until the other end of the pipe is closed."""
+    page_bytes = resource.getpagesize()
+    while True:
+        try:
+            outcome = analyse_job(connection.recv())
+        except EOFError:
+            return
+        resident_pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+        used = Reply(outcome=outcome, rss_bytes=resident_pages * page_bytes, cpu_s=time.process_time())
+        connection.send(used)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Run as a child: ``argv`` is the pipe's descriptor, the parent's pid, and the cores to run on."""
+    descriptor, parent, cores = int(argv[0]), int(argv[1]), {int(core) for core in argv[2].split(",")}
+    _die_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
+    os.sched_setaffinity(0, cores)
+    Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, "ascii")
+    faulthandler.enable()
+    connection = Connection(descriptor)
+    setup: Setup = connection.recv()
+    resource.setrlimit(resource.RLIMIT_AS, (setup.memory_limit_bytes, setup.memory_limit_bytes))
+    module, function = setup.factory.split(":")
+    analyse_job = getattr(importlib.import_module(module), function)(setup.settings)
+    connection.send(Ready(cores=tuple(sorted(os.sched_getaffinity(0)))))
+    serve(connection, analyse_job)
+
+
+def _die_with_parent(parent: int) -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the call above
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
