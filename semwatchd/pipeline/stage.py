@@ -55,4 +55,5 @@ def run_stages(image: SemImage, stages: Sequence[Stage]) -> Analysis:
     if unusable:
         values.update(dict.fromkeys(unusable))
         warnings.append(f"no finite value for {', '.join(unusable)}")
-    return Analysis(values=values, registration=registration, warnings=tuple(warnings), elapsed_ms=elapsed_ms)
+    said_once = tuple(dict.fromkeys(warnings))
+    return Analysis(values=values, registration=registration, warnings=said_once, elapsed_ms=elapsed_ms)

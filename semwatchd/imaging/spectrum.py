@@ -1,0 +1,163 @@
+"""Where a frame's power lies between coarse structure and single pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from semwatchd.imaging.differences import Pixels
+
+TILE_PX = 256  #: small enough for the cache, long enough for structure 100 px wide
+MIN_TILE_PX = 16  #: below this the window leaves too few frequencies
+
+#: The Hann window spreads the tile's mean over the lowest frequencies, so these rings say nothing.
+LOWEST_RING = 2
+NOISE_BAND = (0.40, 0.50)  #: cycles/px; hardly any lens puts signal there
+HIGH_BAND = 0.25  #: cycles/px; half of the Nyquist frequency
+
+
+@dataclass(frozen=True, slots=True)
+class RadialSpectrum:
+    """Power per frequency, averaged over direction.
+
+    Scaled so that white noise of variance s has a power of s at every frequency.
+    """
+
+    frequency: NDArray[np.float64]  #: cycles/px, 0 < f <= 0.5
+    power: NDArray[np.float64]  #: grey levels squared times px squared
+    count: NDArray[np.float64]  #: coefficients in each ring
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpectrumSummary:
+    """A handful of numbers for a spectrum. None where the frame has no power to speak of."""
+
+    noise_floor: float  #: mean power at 0.4 to 0.5 cycles/px, grey levels squared times px squared
+    high_frequency_ratio: float | None  #: share of all power above 0.25 cycles/px, 0..1; white noise 0.75
+    centroid_cycles_per_px: float | None  #: mean frequency of the power above the floor, 0..0.5
+    bandwidth_cycles_per_px: float | None  #: where the power falls to twice the noise floor, 0..0.5
+    slope: float | None  #: exponent of the power law followed up to the bandwidth, about -4..0
+
+
+def radial_spectrum(pixels: Pixels) -> RadialSpectrum:
+    """Power spectrum of a frame by Welch's method: Hann-windowed tiles that together cover the frame.
+
+    Parameters
+    ----------
+    pixels
+        At least 16 px along both axes.
+
+    References
+    ----------
+    Welch 1967, 10.1109/TAU.1967.1161901.
+    """
+    tile = tile_size(pixels.shape)
+    window = _hann(tile)
+    packed = np.zeros((tile, tile), np.float32)
+    work = np.empty((tile, tile), np.float32)
+    corners = [(y, x) for y in _starts(pixels.shape[0], tile) for x in _starts(pixels.shape[1], tile)]
+    for y, x in corners:
+        patch = pixels[y : y + tile, x : x + tile]
+        cv2.multiply(patch - np.float32(cv2.mean(patch)[0]), window, dst=work)
+        cv2.accumulateSquare(cv2.dft(work, dst=work), packed)
+    scale = len(corners) * float(np.square(window, dtype=np.float64).sum())
+    return _ring_means(_half_plane(packed.astype(np.float64)) / scale)
+
+
+def tile_size(shape: tuple[int, ...]) -> int:
+    """Largest power of two that fits the frame, 256 px at most."""
+    return min(TILE_PX, 1 << (min(shape).bit_length() - 1))
+
+
+def summarise(spectrum: RadialSpectrum) -> SpectrumSummary:
+    """Put a spectrum into a handful of named numbers."""
+    frequency, power = spectrum.frequency, spectrum.power
+    in_ring = power * spectrum.count
+    outer = (frequency >= NOISE_BAND[0]) & (frequency <= NOISE_BAND[1])
+    floor = float(in_ring[outer].sum() / spectrum.count[outer].sum())
+    signal = np.maximum(power - floor, 0.0) * spectrum.count
+    edge = _bandwidth_ring(power, floor)
+    return SpectrumSummary(
+        noise_floor=floor,
+        high_frequency_ratio=_ratio(in_ring[frequency >= HIGH_BAND].sum(), in_ring.sum()),
+        centroid_cycles_per_px=_ratio((signal * frequency).sum(), signal.sum()),
+        bandwidth_cycles_per_px=None if edge is None else float(frequency[edge]),
+        slope=None if edge is None else _slope(frequency[: edge + 1], power[: edge + 1]),
+    )
+
+
+def _half_plane(packed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Undo OpenCV's packing of squared real-DFT coefficients into power for fy = 0..n-1, fx = 0..n/2.
+
+    A coefficient's real and imaginary part stand side by side, but in the first and last column, which
+    hold fx = 0 and fx = 1/2, one above the other.
+    """
+    n = len(packed)
+    power = np.empty((n, n // 2 + 1))
+    power[:, 1:-1] = packed[:, 1:-1:2] + packed[:, 2:-1:2]
+    for column, source in ((0, packed[:, 0]), (-1, packed[:, -1])):
+        pairs = source[1:-1:2] + source[2:-1:2]
+        power[:, column] = np.concatenate((source[:1], pairs, source[-1:], pairs[::-1]))
+    return power
+
+
+def _ring_means(power: NDArray[np.float64]) -> RadialSpectrum:
+    tile = len(power)
+    ring, weight, count = _rings(tile)
+    total = np.bincount(ring, (power * weight).ravel())
+    used = slice(LOWEST_RING, tile // 2 + 1)
+    frequency = np.arange(tile // 2 + 1, dtype=np.float64) / tile
+    return RadialSpectrum(frequency[used], (total[: tile // 2 + 1] / count)[used], count[used])
+
+
+@lru_cache(maxsize=8)
+def _rings(tile: int) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+    """Ring number of each half-plane coefficient, how often it stands in the full plane, ring sizes."""
+    radius = np.hypot(np.fft.fftfreq(tile)[:, None], np.fft.rfftfreq(tile)[None]) * tile
+    ring: NDArray[np.intp] = np.rint(radius).astype(np.intp).ravel()
+    weight: NDArray[np.float64] = np.full((tile, tile // 2 + 1), 2.0, np.float64)
+    weight[:, [0, -1]] = 1.0
+    count: NDArray[np.float64] = np.bincount(ring, weight.ravel())[: tile // 2 + 1].astype(np.float64)
+    return ring, weight, count
+
+
+@lru_cache(maxsize=8)
+def _hann(tile: int) -> NDArray[np.float32]:
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(tile) / tile)
+    return np.outer(window, window).astype(np.float32)
+
+
+def _starts(length: int, tile: int) -> list[int]:
+    """First pixel of each tile along an axis: as few as cover it, evenly spread."""
+    tiles = -(-length // tile)
+    return [round(float(start)) for start in np.linspace(0, length - tile, tiles)]
+
+
+def _bandwidth_ring(power: NDArray[np.float64], floor: float) -> int | None:
+    """Last ring before the power first falls below twice the floor."""
+    if not power.max() > 0:
+        return None
+    below = np.flatnonzero(power < 2 * floor)
+    edge = int(below[0]) - 1 if below.size else len(power) - 1
+    return edge if edge >= 0 else None
+
+
+def _slope(frequency: NDArray[np.float64], power: NDArray[np.float64]) -> float | None:
+    """Slope of log power over log frequency, least squares; None with fewer than three rings."""
+    positive = power > 0
+    if positive.sum() < 3:
+        return None
+    x, y = np.log(frequency[positive]), np.log(power[positive])
+    x -= x.mean()
+    return float(x @ y / (x @ x))
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return float(part / whole) if whole > 0 else None
