@@ -12,6 +12,7 @@ import select
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,6 +39,7 @@ class Received:
 
     event_id: str
     subject: str | None
+    sha256: str | None  #: of the image the event tells of
     received_at: float  #: epoch seconds
     repeats: int  #: how often the same id had been accepted before
 
@@ -49,7 +51,7 @@ class Ledger:
         self._spec = spec
         self._opened_at = opened_at
         self._requests = 0
-        self._seen: dict[str, int] = {}
+        self._seen: Counter[str] = Counter()
         self._lock = Lock()
         Path(spec.record).parent.mkdir(parents=True, exist_ok=True)
         self._file = Path(spec.record).open("w", encoding="utf-8", buffering=1)  # noqa: SIM115 — lives as long as the receiver
@@ -62,11 +64,16 @@ class Ledger:
 
     def accept(self, event: dict[str, Any], now: float) -> None:
         """Write the event down."""
-        event_id = str(event["id"])
         with self._lock:
-            repeats = self._seen.get(event_id, 0)
-            self._seen[event_id] = repeats + 1
-            line = Received(event_id=event_id, subject=event.get("subject"), received_at=now, repeats=repeats)
+            repeats = self._seen[event["id"]]
+            self._seen[event["id"]] += 1
+            line = Received(
+                event_id=event["id"],
+                subject=event.get("subject"),
+                sha256=event.get("data", {}).get("image", {}).get("sha256"),
+                received_at=now,
+                repeats=repeats,
+            )
             self._file.write(json.dumps(asdict(line)) + "\n")
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ SITES = 20  # per wafer
 WAFERS = 2  # per lot
 #: Of every 20 images so many are written in this way; what is slow is rare, as it is in a fab.
 MIX = {"direct": 9, "renamed": 7, "slow": 2, "preallocated": 1, "reopened": 1}
-CHANNELS = 4  # images being written at the same time
+CHANNELS = 8  # images being written at the same time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

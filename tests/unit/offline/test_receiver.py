@@ -41,14 +41,14 @@ def post(client: HTTPConnection, body: str) -> int:
 def test_faults_first_then_every_event_is_taken_on_one_connection(
     connection: HTTPConnection, tmp_path: Path
 ) -> None:
-    event = json.dumps({"id": "a", "subject": "LOT0001/W01"})
+    event = json.dumps({"id": "a", "subject": "L1/W1/a.tif", "data": {"image": {"sha256": "5e"}}})
     assert [post(connection, event) for _ in range(4)] == [503, 503, 202, 202]
     assert post(connection, json.dumps({"id": "b"})) == 202
     record = read_record(tmp_path / "record.jsonl")
-    assert [(line.event_id, line.subject, line.repeats) for line in record] == [
-        ("a", "LOT0001/W01", 0),
-        ("a", "LOT0001/W01", 1),
-        ("b", None, 0),
+    assert [(line.event_id, line.subject, line.sha256, line.repeats) for line in record] == [
+        ("a", "L1/W1/a.tif", "5e", 0),
+        ("a", "L1/W1/a.tif", "5e", 1),
+        ("b", None, None, 0),
     ]
 
 
