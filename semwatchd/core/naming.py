@@ -1,0 +1,73 @@
+"""Which names in a watched folder are images, which lie beside one, and which are not there yet."""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+#: A file or directory so named is still being written or is nobody's business; its final name counts.
+TEMPORARY = (".*", "~$*", "*.tmp", "*.part", "*.partial", "*.crdownload", "*.filepart", "*~", "*.swp")
+
+#: JEOL and Hitachi write ``NAME.txt`` beside the image, TESCAN ``NAME-tif.hdr``. Never images themselves.
+SIDECAR_SUFFIXES = (".txt", ".hdr")
+
+_IMAGE_SUFFIXES = (".tif", ".tiff", ".bmp", ".png", ".jpg")
+
+
+@lru_cache(maxsize=256)
+def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Compile shell patterns into one expression that disregards case, as the Windows tools do."""
+    return re.compile("|".join(map(fnmatch.translate, patterns)) or r"(?!)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class NameRules:
+    """What the operator wants to be read, and not to be touched, below one folder.
+
+    ``patterns`` match the file name; ``exclude`` matches the path below the root, of a file or of any
+    directory above it. Case does not matter.
+    """
+
+    patterns: tuple[str, ...] = ("*.tif", "*.tiff")
+    exclude: tuple[str, ...] = ()
+
+    def excluded(self, relpath: str) -> bool:
+        """Whether the file or directory is to be left alone, or will come back under another name."""
+        if any(_compiled(TEMPORARY).match(part) for part in relpath.split("/")):
+            return True
+        return bool(self.exclude) and any(map(_compiled(self.exclude).match, _and_above(relpath)))
+
+    def reads(self, name: str) -> bool:
+        """Whether a file of this name is to be read as an image."""
+        return not is_sidecar(name) and bool(_compiled(self.patterns).match(name))
+
+
+def is_sidecar(name: str) -> bool:
+    """Whether a file of this name can only describe an image."""
+    return name.lower().endswith(SIDECAR_SUFFIXES)
+
+
+def described_images(name: str) -> Iterator[str]:
+    """Names of the images a sidecar may belong to, the likeliest first."""
+    stem = posixpath.splitext(name)[0]
+    for suffix in _IMAGE_SUFFIXES:
+        if stem.lower().endswith((f"-{suffix[1:]}", suffix)):
+            yield stem[: -len(suffix)] + "." + stem[1 - len(suffix) :]
+    for suffix in _IMAGE_SUFFIXES:
+        yield stem + suffix
+        yield stem + suffix.upper()
+
+
+def printable(name: str) -> str:
+    """``name`` fit for logs, reasons and databases: what cannot be shown is written as an escape."""
+    return repr(name)[1:-1]
+
+
+def _and_above(relpath: str) -> Iterator[str]:
+    while relpath:
+        yield relpath
+        relpath = posixpath.dirname(relpath)
