@@ -46,5 +46,6 @@ def job_of(row: Row[Any]) -> Job:
         plan=plan_of(row.document),
         context=Context(**{name: getattr(row, name) for name in CONTEXT_FIELDS}),
         lane=Lane(row.lane),
+        detected_at=row.detected_at,
         warnings=tuple(json.loads(row.warnings)),
     )

@@ -1,0 +1,54 @@
+"""What a person may change in the journal. Each change and its reason go into the audit table together.
+
+These run in the operator's own process, as short transactions beside the daemon's writer; the daemon finds
+the change within a second.
+"""
+
+from __future__ import annotations
+
+import getpass
+
+from sqlalchemy import Connection, insert, update
+
+from semwatchd.adapters.sql.tables import audit, job, outbox
+from semwatchd.core.job import DeliveryState, JobState, Lane
+
+
+def requeue(connection: Connection, job_id: int, reason: str, now: float) -> bool:
+    """Give a quarantined job a fresh start, ahead of the others. False where it is not quarantined."""
+    changed = connection.execute(
+        update(job)
+        .where(job.c.id == job_id, job.c.state == JobState.QUARANTINED)
+        .values(
+            state=JobState.QUEUED, lane=Lane.MANUAL, attempt=0, not_before=0, error_class=None, reason=None
+        )
+    )
+    return _audited(connection, changed.rowcount, "requeue", f"job {job_id}", reason, now)
+
+
+def reject(connection: Connection, job_id: int, reason: str, now: float) -> bool:
+    """Close a quarantined job for good. False where it is not quarantined."""
+    changed = connection.execute(
+        update(job)
+        .where(job.c.id == job_id, job.c.state == JobState.QUARANTINED)
+        .values(state=JobState.CANCELLED)
+    )
+    return _audited(connection, changed.rowcount, "reject", f"job {job_id}", reason, now)
+
+
+def retry_delivery(connection: Connection, seq: int, reason: str, now: float) -> bool:
+    """Send a parked or waiting event again at once. False where it is neither."""
+    changed = connection.execute(
+        update(outbox)
+        .where(outbox.c.seq == seq, outbox.c.state.in_([DeliveryState.PARKED, DeliveryState.RETRY_WAIT]))
+        .values(state=DeliveryState.PENDING, attempts=0, not_before=0)
+    )
+    return _audited(connection, changed.rowcount, "retry", f"event {seq}", reason, now)
+
+
+def _audited(connection: Connection, changed: int, action: str, what: str, reason: str, now: float) -> bool:
+    if not changed:
+        return False
+    entry = {"at": now, "actor": getpass.getuser(), "action": action, "object": what, "reason": reason}
+    connection.execute(insert(audit), entry)
+    return True

@@ -1,0 +1,148 @@
+"""What operators, dashboards and the audit ask of the journal. Reads only; never waits for the writer."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from semwatchd.adapters.sql.tables import (
+    OPEN_JOBS,
+    PARKED,
+    SET_ASIDE,
+    SETTLING,
+    UNDELIVERED,
+    audit,
+    job,
+    outbox,
+    plan,
+    result,
+    sighting,
+)
+
+Counts = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCounts:
+    """What is under way or waiting for a person. Cheap however long the history is."""
+
+    settling: int
+    jobs: Counts  #: by state: queued, cpu_running, retry_wait, quarantined
+    deliveries: Mapping[tuple[str, str], int]  #: by (destination, state): all but delivered and dropped
+    oldest_undelivered_at: Mapping[str, float]  #: epoch seconds, by destination
+
+
+def open_counts(connection: Connection) -> OpenCounts:
+    """Count what is not finished."""
+    jobs = _count_by(connection, job.c.state, OPEN_JOBS) | _count_by(connection, job.c.state, SET_ASIDE)
+    waiting = select(outbox.c.destination, outbox.c.state, func.count()).group_by(
+        outbox.c.destination, outbox.c.state
+    )
+    rows = [*connection.execute(waiting.where(UNDELIVERED)), *connection.execute(waiting.where(PARKED))]
+    oldest = connection.execute(
+        select(outbox.c.destination, func.min(outbox.c.created_at))
+        .where(UNDELIVERED)
+        .group_by(outbox.c.destination)
+    )
+    return OpenCounts(
+        settling=connection.execute(select(func.count()).select_from(sighting).where(SETTLING)).scalar_one(),
+        jobs=jobs,
+        deliveries={(destination, state): count for destination, state, count in rows},
+        oldest_undelivered_at={row[0]: row[1] for row in oldest},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Everything the journal has ever recorded, by state."""
+
+    sightings: Counts
+    jobs: Counts
+    deliveries: Counts
+    quarantined_reasons: Counts
+
+
+def totals(connection: Connection) -> Totals:
+    """Count all rows by state; reads whole indexes, so ask it for people and not for metrics."""
+    return Totals(
+        sightings=_count_by(connection, sighting.c.state),
+        jobs=_count_by(connection, job.c.state),
+        deliveries=_count_by(connection, outbox.c.state),
+        quarantined_reasons=_count_by(connection, job.c.reason, SET_ASIDE),
+    )
+
+
+def quarantined(connection: Connection) -> Iterator[dict[str, Any]]:
+    """Yield the jobs set aside for a person, oldest first."""
+    for row in connection.execute(select(job).where(SET_ASIDE).order_by(job.c.id)):
+        yield _job_summary(row)
+
+
+def job_details(connection: Connection, job_id: int) -> dict[str, Any] | None:
+    """Return all that is known of one job, its plan and its audit trail; None where there is none."""
+    row = connection.execute(select(job, plan.c.document).join(plan).where(job.c.id == job_id)).first()
+    if row is None:
+        return None
+    stored = connection.execute(select(result).where(result.c.job_id == job_id)).first()
+    trail = connection.execute(select(audit).where(audit.c.object == f"job {job_id}").order_by(audit.c.id))
+    return _job_summary(row) | {
+        "size": row.size,
+        "detected_at": row.detected_at,
+        "lane": row.lane,
+        "duplicate_of": row.duplicate_of,
+        "warnings": json.loads(row.warnings),
+        "plan": json.loads(row.document),
+        "result": _result_summary(stored) if stored else None,
+        "audit": [dict(entry._mapping) for entry in trail],  # noqa: SLF001 — SQLAlchemy's public name for it
+    }
+
+
+def outbox_rows(connection: Connection, state: str | None, limit: int) -> Iterator[dict[str, Any]]:
+    """Yield events, oldest first: those of one state, or all that are neither delivered nor dropped."""
+    query = select(outbox).order_by(outbox.c.seq).limit(limit)
+    wanted = outbox.c.state == state if state else outbox.c.state.not_in(["delivered", "dropped"])
+    for row in connection.execute(query.where(wanted)):
+        yield {
+            name: getattr(row, name)
+            for name in (
+                *("seq", "event_id", "destination", "order_key", "subject", "state", "attempts"),
+                *("not_before", "last_error", "created_at", "delivered_at"),
+            )
+        }
+
+
+def accounted_files(connection: Connection, root: str) -> Iterator[tuple[str, str, str | None]]:
+    """Yield (path below the root, state of its sighting, state of its job) for every known version."""
+    query = (
+        select(sighting.c.directory, sighting.c.name, sighting.c.state, job.c.state.label("job_state"))
+        .outerjoin(job, sighting.c.job_id == job.c.id)
+        .where(sighting.c.root == root)
+        .order_by(sighting.c.id)
+    )
+    for row in connection.execute(query):
+        yield posixpath.join(row.directory, row.name), row.state, row.job_state
+
+
+def _count_by(connection: Connection, column: Any, where: Any = None) -> dict[str, int]:  # noqa: ANN401
+    query = select(column, func.count()).group_by(column)
+    rows = connection.execute(query if where is None else query.where(where))
+    return {str(key): count for key, count in rows}
+
+
+def _job_summary(row: Row[Any]) -> dict[str, Any]:
+    names = (
+        *("id", "path", "tool", "lot", "wafer", "state", "attempt", "error_class", "reason"),
+        *("sha256", "plan_hash", "finished_at"),
+    )
+    return {name: getattr(row, name) for name in names}
+
+
+def _result_summary(row: Row[Any]) -> dict[str, Any]:
+    as_json = ("facts", "measurements", "registration", "warnings", "elapsed_ms")
+    decoded = {name: json.loads(getattr(row, name) or "null") for name in as_json}
+    return decoded | {"code_version": row.code_version, "stored_at": row.stored_at}

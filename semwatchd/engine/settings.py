@@ -1,0 +1,48 @@
+"""What the operator says of workers and queue."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class WorkerSettings(BaseModel):
+    """The processes that measure."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    count: Annotated[
+        int, Field(ge=0, le=256, description="Worker processes; 0: one per core allowed to us.")
+    ] = 0
+    pin: Annotated[
+        bool, Field(description="Bind each worker to a core of its own; turn it off on a shared machine.")
+    ] = True
+    deadline_s: Annotated[
+        float, Field(ge=1, le=3600, description="Longest time one image may take before its worker is ended.")
+    ] = 30.0
+    memory_limit_mb: Annotated[
+        int,
+        Field(ge=1024, le=65536, description="Address space of a worker; an image needing more fails alone."),
+    ] = 2048
+    max_megapixels: Annotated[
+        float, Field(gt=0, le=4000, description="Larger pictures are refused before they are decoded.")
+    ] = 100.0
+
+    @property
+    def max_pixels(self) -> int:
+        """Pixels a picture may have."""
+        return int(self.max_megapixels * 1e6)
+
+
+class QueueSettings(BaseModel):
+    """The jobs in memory; all others wait in the journal."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    capacity: Annotated[
+        int, Field(ge=1, le=1000, description="Jobs claimed ahead of the workers; each counts as tried.")
+    ] = 8
+    drain_s: Annotated[
+        float, Field(ge=0, le=600, description="Time for running images to finish when the daemon stops.")
+    ] = 20.0

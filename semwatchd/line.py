@@ -1,0 +1,217 @@
+"""Everything between a job in the journal and the MES, put together: journal, workers, relays.
+
+The daemon and the offline backfill run the same line; only what brings the jobs differs.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from semwatchd.adapters.mes.filedrop import FileDropMes, FileDropSettings
+from semwatchd.adapters.mes.guard import Guard
+from semwatchd.adapters.mes.http import HttpMes, HttpSettings
+from semwatchd.adapters.mes.payload import render_result
+from semwatchd.adapters.sql.jobs import SqlJobStore, recover
+from semwatchd.adapters.sql.journal import Journal
+from semwatchd.adapters.sql.outbox import SqlOutbox
+from semwatchd.adapters.sql.schema import prepare_journal, sole_owner
+from semwatchd.config import Config, Destination
+from semwatchd.core.job import Result
+from semwatchd.core.ports import Log, MesAdapter, RenderedEvent, Telemetry
+from semwatchd.engine.collector import Collector
+from semwatchd.engine.crew import Crew
+from semwatchd.engine.dispatcher import Dispatcher
+from semwatchd.engine.health import Health, HealthBoard
+from semwatchd.engine.placement import place_workers, worker_count
+from semwatchd.engine.relay import Relay
+from semwatchd.engine.settings import WorkerSettings
+from semwatchd.engine.supervisor import WorkerPool
+from semwatchd.engine.worker import Setup
+
+#: Named, not imported: the supervisor holds no numpy.
+ANALYSER = "semwatchd.analyser:build"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What every part may use: where it reports, counts and asks for the end."""
+
+    log: Log
+    telemetry: Telemetry
+    health: HealthBoard
+    crew: Crew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A running line."""
+
+    journal: Journal
+    pool: WorkerPool
+    dispatcher: Dispatcher
+
+    def step(self, timeout_s: float) -> None:
+        """One turn of the main thread."""
+        self.dispatcher.step(timeout_s)
+
+
+def start_workers(settings: WorkerSettings, telemetry: Telemetry, log: Log) -> WorkerPool:
+    """Start the worker processes on the cores this process may use."""
+    allowed = sorted(os.sched_getaffinity(0))
+    placement = place_workers(allowed, worker_count(allowed, settings.count), pin=settings.pin)
+    setup = Setup(
+        factory=ANALYSER, settings=settings, memory_limit_bytes=settings.memory_limit_mb * 1024 * 1024
+    )
+    return WorkerPool(setup, placement, settings.deadline_s, telemetry, log)
+
+
+@contextmanager
+def running_line(config: Config, around: Surroundings, resight: Callable[[str, str], None]) -> Iterator[Line]:
+    """Start journal, relays and workers in this order, and stop them in reverse.
+
+    Parameters
+    ----------
+    resight
+        Told (root, path) of a file that changed while it was read.
+
+    Raises
+    ------
+    EnvironmentFault
+        The journal cannot be opened or belongs to another daemon.
+    """
+    with ExitStack() as stack:
+        path = prepare_journal(config.state_dir)
+        stack.enter_context(sole_owner(config.state_dir))
+        journal = stack.enter_context(_running_journal(path, around))
+        requeued, poisonous = journal.submit(lambda connection: recover(connection, time.time())).result()
+        around.log.info("journal_opened", path=str(path), requeued=requeued, quarantined=poisonous)
+        relays = stack.enter_context(_running_relays(config, journal, around))
+        pool = start_workers(config.workers, around.telemetry, around.log)
+        dispatcher = _dispatcher(config, journal, pool, relays, around, resight)
+        stack.callback(dispatcher.drain, config.queue.drain_s)
+        yield Line(journal=journal, pool=pool, dispatcher=dispatcher)
+
+
+@contextmanager
+def _running_journal(path: Path, around: Surroundings) -> Iterator[Journal]:
+    def on_state(healthy: bool, reason: str) -> None:  # noqa: FBT001 — told by position
+        todo = (
+            ""
+            if healthy
+            else f"free space on the disk of {path}, or repair it; writing is tried every second"
+        )
+        around.health.set("journal", Health.OK if healthy else Health.FAILED, reason, todo)
+
+    journal = Journal(path, around.log, on_state)
+    on_state(True, "")
+    writer = around.crew.start("journal", journal.run)
+    try:
+        yield journal
+    finally:
+        journal.close()
+        writer.join()
+        journal.engine.dispose()
+
+
+@contextmanager
+def _running_relays(config: Config, journal: Journal, around: Surroundings) -> Iterator[Sequence[Relay]]:
+    stop = threading.Event()
+    outbox = SqlOutbox(journal)
+    relays = [
+        Relay(
+            destination.name,
+            _guarded(config, destination, stop, around),
+            outbox,
+            config.relay,
+            telemetry=around.telemetry,
+            log=around.log,
+            clock=time.time,
+        )
+        for destination in config.destinations
+    ]
+    threads = [
+        around.crew.start(f"relay-{destination.name}", partial(relay.run, stop))
+        for destination, relay in zip(config.destinations, relays, strict=True)
+    ]
+    try:
+        yield relays
+    finally:
+        stop.set()
+        for relay in relays:
+            relay.wake()
+        for thread in threads:
+            thread.join()
+
+
+def _guarded(
+    config: Config, destination: Destination, stop: threading.Event, around: Surroundings
+) -> MesAdapter:
+    def on_breaker(state: str) -> None:
+        around.telemetry.breaker(destination.name, state)
+        well = state == "closed"
+        around.health.set(
+            f"destination:{destination.name}",
+            Health.OK if well else Health.DEGRADED,
+            "" if well else "the receiver failed several times in a row; events wait in the outbox",
+            "" if well else "see whether the receiver is up; delivery resumes by itself",
+        )
+
+    on_breaker("closed")
+    return Guard(_adapter(destination), config.guard, on_breaker=on_breaker, stop=stop)
+
+
+def _adapter(destination: Destination) -> MesAdapter:
+    match destination:
+        case HttpSettings():
+            return HttpMes(destination)
+        case FileDropSettings():
+            return FileDropMes(destination)
+
+
+def _dispatcher(
+    config: Config,
+    journal: Journal,
+    pool: WorkerPool,
+    relays: Sequence[Relay],
+    around: Surroundings,
+    resight: Callable[[str, str], None],
+) -> Dispatcher:
+    def wake_relays() -> None:
+        for relay in relays:
+            relay.wake()
+
+    def render(result: Result) -> tuple[RenderedEvent, ...]:
+        detected_at = result.job.detected_at
+        return (render_result(result, site=config.site, finished_at=time.time(), detected_at=detected_at),)
+
+    def on_error(error: BaseException) -> None:
+        around.crew.death("journal change", error)
+
+    def environment(reason: str) -> None:
+        around.health.set(
+            "image files",
+            Health.DEGRADED if reason else Health.OK,
+            reason,
+            "see to the disk or share; the images are tried again by themselves" if reason else "",
+        )
+
+    destinations = [destination.name for destination in config.destinations]
+    store = SqlJobStore(journal, destinations, time.time, wake_relays)
+    collector = Collector(
+        store=store,
+        render=render,
+        resight=resight,
+        environment=environment,
+        on_error=on_error,
+        telemetry=around.telemetry,
+        log=around.log,
+        clock=time.time,
+    )
+    return Dispatcher(pool, store, collector, config.queue.capacity, on_error, around.log)
