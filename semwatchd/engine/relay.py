@@ -97,7 +97,9 @@ class Relay:
                 gone += 1
             else:
                 held.add(event.order_key)
-            if not 0 <= self._clock() - settled_at < self._settings.settle_every_s:
+            since_s = self._clock() - settled_at
+            # A parked event lets its followers pass; a crash must not bring it back behind them.
+            if verdict.state is DeliveryState.PARKED or not 0 <= since_s < self._settings.settle_every_s:
                 settled_at = self._settle(verdicts)
         self._settle(verdicts)
         return gone

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import posixpath
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from semwatchd.core.image import RegistrationStatus, Vendor
 from semwatchd.core.job import Result
+from semwatchd.core.ports import RenderedEvent
 from semwatchd.core.version import VERSION
 
 RESULT_TYPE: Final = "io.semwatchd.image.result.v1"
@@ -163,17 +164,6 @@ class ResultEvent(_Model):
     data: ResultData
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderedEvent:
-    """An event ready for the outbox. Every string can be written as UTF-8."""
-
-    event_id: str
-    event_type: str
-    order_key: str
-    subject: str
-    payload: str  #: JSON
-
-
 def event_id(site: str, tool: str, sha256: str, plan_hash: str, event_type: str, revision: int) -> str:
     """Name an event by what it says, so that no restart can give it another name (UUIDv5)."""
     return str(uuid5(_NAMESPACE, json.dumps([site, tool, sha256, plan_hash, event_type, revision])))
@@ -182,7 +172,7 @@ def event_id(site: str, tool: str, sha256: str, plan_hash: str, event_type: str,
 def render_result(
     result: Result, *, site: str, finished_at: float, detected_at: float | None, revision: int = 1
 ) -> RenderedEvent:
-    """Write down a result for the receivers.
+    """Write down a result for the receivers. Every string of it can be written as UTF-8.
 
     Parameters
     ----------

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from semwatchd.adapters.mes.payload import (
     RESULT_TYPE,
-    RenderedEvent,
     event_id,
     event_schema,
     render_result,
     schema_text,
 )
 from semwatchd.core.job import Context, Result
+from semwatchd.core.ports import RenderedEvent
 from tests.deliveries import FACTS, a_job, a_result
 
 SCHEMA_FILE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "event.schema.json"
