@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import psutil
 
 SAMPLE_S = 0.25
+IDLE_S = 0.03  # CPU time within half a second that counts as doing nothing
+IDLE_LIMIT_S = 15.0
 HELPERS = "resource_tracker"  # Python's own child beside the workers
 
 
@@ -72,6 +74,19 @@ class Meter:
         if any(HELPERS in argument for argument in process.cmdline()):
             return "helper"
         return f"worker {1 + sum(usage.role.startswith('worker') for usage in self._usage.values())}"
+
+
+def wait_until_idle(pid: int) -> None:
+    """Return when a process and its children have stopped working, so that their start is not counted."""
+    spent_s, deadline = -1.0, time.monotonic() + IDLE_LIMIT_S
+    while time.monotonic() < deadline:
+        meter = Meter("", pid)
+        meter.sample()
+        now_s = sum(usage.cpu_s for usage in meter.usage())
+        if now_s - spent_s < IDLE_S:
+            return
+        spent_s = now_s
+        time.sleep(0.5)
 
 
 def sample_until(meters: list[Meter], is_over: Callable[[], bool], limit_s: float) -> bool:

@@ -24,6 +24,8 @@ START_S = 60.0  # a cold, busy PC may need this long to import everything
 STOP_S = 40.0  # the daemon drains before it ends
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
+_libc = ctypes.CDLL(None)
+
 Process = subprocess.Popen[bytes]
 
 
@@ -54,7 +56,7 @@ def running(arguments: Sequence[str], log: Path, stop_s: float = STOP_S) -> Iter
             stdout=output,
             stderr=output,
             process_group=0,  # a Ctrl-C is ours to pass on, in order
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 — one system call, made while we have one thread
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 — one system call, bound beforehand
         )
     try:
         yield process
@@ -76,24 +78,18 @@ def stop(process: Process, stop_s: float) -> int:
 
 
 @contextmanager
-def running_receiver(spec: ReceiverSpec, log: Path) -> Iterator[str]:
-    """Start the receiver and hand out the URL it takes events at."""
+def running_receiver(spec: ReceiverSpec, log: Path) -> Iterator[tuple[Process, str]]:
+    """Start the receiver; hand out its process and the URL it takes events at."""
     arguments = ("semwatchd.offline.receiver", json.dumps(asdict(spec)))
     with running(arguments, log, stop_s=5.0) as process:
         port_file = Path(spec.port_file)
         wait_until(port_file.exists, process, f"the receiver did not start; its log: {log}")
-        yield f"http://127.0.0.1:{port_file.read_text(encoding='ascii')}/events"
+        yield process, f"http://127.0.0.1:{port_file.read_text(encoding='ascii')}/events"
 
 
 def write_config(path: Path, state_dir: Path, settings: StandSettings) -> None:
     """Write the daemon's configuration for one watched folder."""
-    workers = f"count = {settings.workers}\n" if settings.workers else ""
-    drop = (
-        f'\n[[destinations]]\nkind = "filedrop"\nname = "drop"\ndirectory = {_quoted(settings.drop)}\n'
-        if settings.drop
-        else ""
-    )
-    path.write_text(
+    sections = [
         f"""\
 site = "demo-fab"
 state_dir = {_quoted(state_dir)}
@@ -102,8 +98,6 @@ state_dir = {_quoted(state_dir)}
 host = "127.0.0.1"
 port = 0
 
-[workers]
-{workers}
 [[watch]]
 root = {_quoted(settings.watched)}
 tool = "SEM01"
@@ -120,9 +114,21 @@ reference = {_quoted(settings.reference)}
 kind = "http"
 name = "mes"
 url = "{settings.events_url}"
-{drop}""",
-        encoding="utf-8",
-    )
+"""
+    ]
+    if settings.workers is not None:
+        sections.append(f"""
+[workers]
+count = {settings.workers}
+""")
+    if settings.drop is not None:
+        sections.append(f"""
+[[destinations]]
+kind = "filedrop"
+name = "drop"
+directory = {_quoted(settings.drop)}
+""")
+    path.write_text("".join(sections), encoding="utf-8")
 
 
 def wait_for_daemon(process: Process, state_dir: Path, log: Path) -> str:
@@ -154,11 +160,11 @@ def _is_ready(client: httpx.Client, address: str) -> bool:
         return False
 
 
-def _quoted(path: Path | None) -> str:
+def _quoted(path: Path) -> str:
     """Write a path as a TOML basic string; JSON's escapes are a subset of TOML's."""
     return json.dumps(str(path), ensure_ascii=False)
 
 
 def _end_with_parent() -> None:
     """Let the kernel stop the child when we are killed without a chance to do it ourselves."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -34,7 +34,7 @@ class ToolSpec:
     """What the tool is to write, and where."""
 
     root: str  #: the watched folder
-    reference: str  #: where the reference image goes, outside the watched folder
+    reference: str  #: where :func:`write_reference` puts the reference image, outside the watched folder
     manifest: str  #: where the truth goes, outside the watched folder
     images: int  #: distinct good images
     resent: int = 0  #: images sent a second time under another name
@@ -85,11 +85,15 @@ def plan_shots(spec: ToolSpec) -> list[Shot]:
     return [*good[:middle], *bad, *good[middle:], *again]
 
 
+def write_reference(spec: ToolSpec) -> None:
+    """Write the image without shift that all others are compared with."""
+    write("renamed", Path(spec.reference), _picture(_target(spec), REFERENCE)[0], _no_pause)
+
+
 def run_tool(spec: ToolSpec) -> None:
-    """Write the reference, then every shot at the asked rate, then the end of the manifest."""
+    """Write every shot at the asked rate, and a line in the manifest for each."""
     cv2.setNumThreads(1)
-    target = hole_target(spec.seed, PIXEL_SIZE_NM, Scan(rows=spec.size_px, columns=spec.size_px))
-    write("renamed", Path(spec.reference), _picture(target, REFERENCE)[0], _no_pause)
+    target = _target(spec)
     manifest = Path(spec.manifest)
     manifest.parent.mkdir(parents=True, exist_ok=True)
     manifest.write_bytes(b"")
@@ -108,6 +112,10 @@ def read_manifest(path: Path) -> list[Entry]:
         return []
     text = path.read_text(encoding="utf-8")
     return [Entry(**json.loads(line)) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def _target(spec: ToolSpec) -> Target:
+    return hole_target(spec.seed, PIXEL_SIZE_NM, Scan(rows=spec.size_px, columns=spec.size_px))
 
 
 def _take(target: Target, shot: Shot, pause_s: float, manifest: Path) -> None:

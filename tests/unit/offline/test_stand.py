@@ -45,6 +45,6 @@ def test_what_is_started_is_stopped_even_when_the_block_fails(tmp_path: Path) ->
 
 def test_a_process_that_ends_instead_of_getting_ready_is_an_error(tmp_path: Path) -> None:
     with running(["json.tool", "--nonsense"], tmp_path / "log", stop_s=5) as process:
-        with pytest.raises(StandError, match="not ready .it ended with code 2"):
+        with pytest.raises(StandError, match="it ended with code 2"):
             wait_until(lambda: False, process, "not ready")
         assert stop(process, 1) == 2

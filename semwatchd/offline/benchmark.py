@@ -1,0 +1,234 @@
+"""How much the whole line carries: files in, numbers out to a receiver, and what each process used for it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+from rich.console import Console
+
+from semwatchd.adapters.sql.journal import open_engine, reading
+from semwatchd.offline.books import Books, read_books, read_standing
+from semwatchd.offline.meter import Meter, Usage, sample_until, wait_until_idle
+from semwatchd.offline.receiver import ReceiverSpec, read_record
+from semwatchd.offline.show import figure, progress, show_columns, show_rows
+from semwatchd.offline.stand import (
+    Process,
+    StandError,
+    StandSettings,
+    running,
+    running_receiver,
+    wait_for_daemon,
+    write_config,
+)
+from semwatchd.offline.summary import percentile
+from semwatchd.offline.writers import tiff_bytes
+from semwatchd.synth.beam import Scan
+from semwatchd.synth.visits import REFERENCE, hole_target, visit
+
+SIZE_PX = 1024
+PIXEL_SIZE_NM = 2.0
+IMAGES_PER_LOT = 100
+SEED = 11
+PATIENCE_S = 120.0
+PATIENCE_PER_IMAGE_S = 2.0
+
+EXIT_DONE, EXIT_FINDINGS = 0, 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Figures of one benchmark run."""
+
+    images: int
+    stored: int
+    received: int
+    seconds: float  #: from the files' arrival to the last event at the receiver
+    latency_s: tuple[float | None, float | None]  #: median and p99, arrival of all files to each event
+    stages_ms: dict[str, float]  #: mean wall time per stage
+    usage: Sequence[Usage]
+
+    @property
+    def images_per_min(self) -> float:
+        """End to end."""
+        return 60 * self.received / self.seconds
+
+    def cpu_ms(self, usage: Usage) -> float:
+        """CPU milliseconds of one process per image."""
+        return 1e3 * usage.spent_s / self.images
+
+    @property
+    def cpu_ms_per_image(self) -> float:
+        """CPU milliseconds of the daemon and its workers per image; the receiver is not ours."""
+        return sum(self.cpu_ms(usage) for usage in self.usage if usage.role != "receiver")
+
+
+def bench_pipeline(images: int, *, as_json: bool, console: Console, workers: int | None = None) -> int:
+    """Measure the throughput of the daemon on 1024x1024 8-bit TIFFs with the reference plan.
+
+    Parameters
+    ----------
+    images
+        Distinct images; making them is not timed.
+    console
+        Where the figures go; progress goes to standard error.
+    workers
+        None lets the daemon choose.
+
+    Returns
+    -------
+    int
+        0 if every image was measured and its event received, else 1. Slowness is no finding.
+    """
+    to_people = Console(stderr=True)
+    with tempfile.TemporaryDirectory(prefix="semwatchd-bench-") as directory:
+        try:
+            outcome = measure(images, Path(directory), workers, to_people)
+        except StandError as error:
+            to_people.print(f"bench: {error}", markup=False)
+            return EXIT_FINDINGS
+    if as_json:
+        console.file.write(json.dumps(as_document(outcome)) + "\n")
+    else:
+        show(console, outcome)
+    return EXIT_DONE if outcome.stored == outcome.received == images else EXIT_FINDINGS
+
+
+def measure(images: int, directory: Path, workers: int | None, to_people: Console) -> Outcome:
+    """Prepare the files, start the daemon, hand it all files at once and wait for the last event."""
+    prepared, watched, state = (directory / name for name in ("prepared", "sem01", "state"))
+    watched.mkdir()
+    state.mkdir()
+    prepare(images, prepared, directory / "reference.tif", to_people)
+    record = directory / "received.jsonl"
+    receiver_spec = ReceiverSpec(record=str(record), port_file=str(directory / "port"))
+    with running_receiver(receiver_spec, directory / "receiver.log") as (receiver, url):
+        settings = StandSettings(
+            watched=watched, reference=directory / "reference.tif", events_url=url, workers=workers
+        )
+        write_config(directory / "semwatchd.toml", state, settings)
+        with _daemon(directory, state) as daemon:
+            wait_until_idle(daemon.pid)
+            meters = [Meter("supervisor", daemon.pid), Meter("receiver", receiver.pid)]
+            for meter in meters:
+                meter.sample()
+            arrived_at = time.time()
+            for lot in sorted(prepared.iterdir()):
+                lot.rename(watched / lot.name)
+            _wait(images, state / "journal.db", daemon, meters, to_people)
+    return _outcome(images, record, state / "journal.db", arrived_at, meters)
+
+
+def prepare(images: int, directory: Path, reference: Path, to_people: Console) -> None:
+    """Write the reference and the images, lot by lot, where the daemon does not look."""
+    cv2.setNumThreads(1)
+    target = hole_target(SEED, PIXEL_SIZE_NM, Scan(rows=SIZE_PX, columns=SIZE_PX))
+    reference.write_bytes(tiff_bytes(visit(target, REFERENCE).pixels, PIXEL_SIZE_NM))
+    with progress(to_people, images) as report:
+        for number in range(images):
+            lot = directory / f"LOT{number // IMAGES_PER_LOT + 1:04d}"
+            lot.mkdir(parents=True, exist_ok=True)
+            data = tiff_bytes(visit(target, number).pixels, PIXEL_SIZE_NM)
+            (lot / f"W01_site{number % IMAGES_PER_LOT + 1:03d}.tif").write_bytes(data)
+            report(number + 1, "preparing images")
+
+
+def as_document(outcome: Outcome) -> dict[str, Any]:
+    """Collect the figures for the one JSON object of ``--json``."""
+    return {
+        "images": outcome.images,
+        "stored": outcome.stored,
+        "received": outcome.received,
+        "seconds": outcome.seconds,
+        "images_per_min": outcome.images_per_min,
+        "cpu_ms_per_image": outcome.cpu_ms_per_image,
+        "latency_s": {"p50": outcome.latency_s[0], "p99": outcome.latency_s[1]},
+        "stages_ms": outcome.stages_ms,
+        "processes": [
+            {
+                "role": usage.role,
+                "cpu_ms_per_image": outcome.cpu_ms(usage),
+                "rss_peak_mib": usage.rss_peak_bytes / 2**20,
+            }
+            for usage in outcome.usage
+        ],
+    }
+
+
+def show(console: Console, outcome: Outcome) -> None:
+    """Print the figures."""
+    rows = {
+        "images": f"{outcome.images} of {SIZE_PX}x{SIZE_PX}, 8 bit; {outcome.stored} stored",
+        "events received": str(outcome.received),
+        "end to end": f"{outcome.images_per_min:.0f} images/min ({outcome.seconds:.1f} s)",
+        "CPU": f"{outcome.cpu_ms_per_image:.1f} ms per image, all processes of the daemon",
+        "all files there → event received": f"{figure(outcome.latency_s[0], 's')} median, "
+        f"{figure(outcome.latency_s[1], 's')} p99",
+    }
+    show_rows(console, "Pipeline", rows)
+    stages = [(name, f"{value:.1f}") for name, value in outcome.stages_ms.items()]
+    show_columns(console, "Stages", ("stage", "ms, mean"), stages)
+    processes = [
+        (usage.role, f"{outcome.cpu_ms(usage):.1f}", f"{usage.rss_peak_bytes / 2**20:.0f}")
+        for usage in outcome.usage
+    ]
+    show_columns(console, "Processes", ("process", "CPU ms per image", "peak RSS MiB"), processes)
+
+
+@contextmanager
+def _daemon(directory: Path, state: Path) -> Iterator[Process]:
+    log = directory / "daemon.log"
+    with running(["semwatchd", "run", "-c", str(directory / "semwatchd.toml")], log) as daemon:
+        wait_for_daemon(daemon, state, log)
+        yield daemon
+
+
+def _wait(images: int, journal: Path, daemon: Process, meters: list[Meter], to_people: Console) -> None:
+    """Sample until every image has ended and every event is delivered."""
+    limit_s = PATIENCE_S + PATIENCE_PER_IMAGE_S * images
+    with progress(to_people, images) as report:
+        is_over = _end_of(images, journal, daemon, lambda done: report(done, "measuring"))
+        if not sample_until(meters, is_over, limit_s):
+            raise StandError(f"not all of {images} images were through after {limit_s:.0f} s")
+
+
+def _end_of(images: int, journal: Path, daemon: Process, report: Callable[[int], None]) -> Callable[[], bool]:
+    engine = open_engine(journal)
+
+    def is_over() -> bool:
+        if daemon.poll() is not None:
+            raise StandError(f"the daemon ended by itself with code {daemon.returncode}")
+        with reading(engine) as connection:
+            standing = read_standing(connection)
+        report(standing.ended)
+        return standing.ended >= images and standing.open == 0 and standing.undelivered == 0
+
+    return is_over
+
+
+def _outcome(images: int, record: Path, journal: Path, arrived_at: float, meters: Sequence[Meter]) -> Outcome:
+    with reading(open_engine(journal)) as connection:
+        books = read_books(connection)
+    first_arrivals = [line.received_at - arrived_at for line in read_record(record) if line.repeats == 0]
+    return Outcome(
+        images=images,
+        stored=sum(line.stored_at is not None for line in books.jobs),
+        received=len(first_arrivals),
+        seconds=max(first_arrivals, default=float("nan")),
+        latency_s=(percentile(first_arrivals, 50), percentile(first_arrivals, 99)),
+        stages_ms=_mean_stages(books),
+        usage=[usage for meter in meters for usage in meter.usage()],
+    )
+
+
+def _mean_stages(books: Books) -> dict[str, float]:
+    timed = [line.elapsed_ms for line in books.jobs if line.elapsed_ms]
+    names = list(dict.fromkeys(name for elapsed in timed for name in elapsed))
+    return {name: sum(elapsed.get(name, 0.0) for elapsed in timed) / len(timed) for name in names}
