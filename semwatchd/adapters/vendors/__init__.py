@@ -1,0 +1,1 @@
+"""What the makers write into and beside their images."""

@@ -1,0 +1,95 @@
+"""Text files a microscope writes beside its images. By name here, by signature when read; no numpy."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection
+
+IMAGE_SUFFIXES = (".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".png", ".sitif")
+SIDECAR_SUFFIXES = (".txt", ".hdr")
+
+MAX_SIDECAR_BYTES = 1 << 16
+
+#: First words of the sidecars we know: JEOL, Hitachi (SEM and its STEM mode), TESCAN.
+SIGNATURES = ("$SEM_DATA_VERSION", "$CM_FORMAT", "[SemImageFile]", "[TemImageFile]", "[MAIN]")
+
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def sidecar_of(path: str, names: Collection[str]) -> str | None:
+    """Name of the image that the file at ``path`` describes, judged by names alone.
+
+    Parameters
+    ----------
+    path
+        Path or name of the supposed sidecar, e.g. "a/x.txt".
+    names
+        Names in the same directory.
+
+    Returns
+    -------
+    "x.tif" for "x.txt" or "x.tif.txt", "x.tif" for "x-tif.hdr"; None where there is no such image.
+    """
+    stem, suffix = os.path.splitext(os.path.basename(path))  # noqa: PTH119, PTH122 — str keeps odd bytes
+    if suffix.lower() not in SIDECAR_SUFFIXES:
+        return None
+    here = set(names)
+    for image_suffix in IMAGE_SUFFIXES:
+        for cased in (image_suffix, image_suffix.upper()):
+            dashed = stem.removesuffix("-" + cased[1:]) + cased if stem.endswith("-" + cased[1:]) else None
+            for name in (stem + cased, dashed):
+                if name in here:
+                    return name
+            if stem.endswith(cased) and stem in here:
+                return stem
+    return None
+
+
+def sidecar_paths(image_path: str) -> tuple[str, ...]:
+    """Where the sidecar of an image may lie, likeliest first."""
+    stem, suffix = os.path.splitext(image_path)  # noqa: PTH122 — str keeps odd bytes
+    dashed = f"{stem}-{suffix[1:]}" if suffix else stem
+    return (
+        *(stem + own for own in (".txt", ".TXT")),
+        *(image_path + own for own in (".txt", ".hdr")),
+        *(base + own for base in (stem, dashed) for own in (".hdr", ".HDR")),
+    )
+
+
+def read_sidecar(image_path: str) -> tuple[str, str] | None:
+    """Path and text of the first sidecar beside an image that bears a known signature."""
+    for path in sidecar_paths(image_path):
+        text = _read_text(path)
+        if text.startswith(SIGNATURES):
+            return path, text
+    return None
+
+
+def _read_text(path: str) -> str:
+    """First 64 KiB of a regular file as text; empty where there is none or it cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):  # an absent sidecar is the usual case; the image stands without it
+        return ""
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ""
+        return as_text(os.read(descriptor, MAX_SIDECAR_BYTES))
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
+
+
+def as_text(raw: bytes) -> str:
+    """Decode a maker's text: UTF-16 where marked or evident, UTF-8 where valid, else Latin-1."""
+    if raw.startswith(_UTF16_MARKS):
+        return raw.decode("utf-16", "replace").strip("\0\ufeff \r\n\t")
+    if raw[1:2] == b"\0" and raw[:1] != b"\0":
+        return raw.decode("utf-16-le", "replace").strip("\0 \r\n\t")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    return text.strip("\0 \r\n\t")
