@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, select
 
+from semwatchd.adapters.sql.queries import ENDED_JOBS, totals
 from semwatchd.adapters.sql.tables import job, outbox, result
 from semwatchd.core.job import DeliveryState, JobState
 
@@ -21,8 +22,6 @@ _JOB_COLUMNS: tuple[Any, ...] = (
     result.c.elapsed_ms,
     result.c.registration,
 )
-
-ENDED = (JobState.STORED, JobState.QUARANTINED, JobState.DUPLICATE, JobState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,21 +79,16 @@ def read_books(connection: Connection) -> Books:
 
 def read_standing(connection: Connection) -> Standing:
     """Count what has ended and what has not."""
-    jobs = _counts(connection, job.c.state)
-    events = _counts(connection, outbox.c.state)
-    ended = sum(jobs.get(state, 0) for state in ENDED)
-    delivered = events.get(DeliveryState.DELIVERED, 0)
+    counts = totals(connection)
+    ended = sum(counts.jobs.get(state, 0) for state in ENDED_JOBS)
+    delivered = counts.deliveries.get(DeliveryState.DELIVERED, 0)
     return Standing(
         ended=ended,
-        open=sum(jobs.values()) - ended,
-        stored=jobs.get(JobState.STORED, 0),
+        open=sum(counts.jobs.values()) - ended,
+        stored=counts.jobs.get(JobState.STORED, 0),
         delivered=delivered,
-        undelivered=sum(events.values()) - delivered,
+        undelivered=sum(counts.deliveries.values()) - delivered,
     )
-
-
-def _counts(connection: Connection, state: Any) -> dict[str, int]:  # noqa: ANN401 — a column
-    return {row[0]: row[1] for row in connection.execute(select(state, func.count()).group_by(state))}
 
 
 def _job_line(row: Row[Any]) -> JobLine:

@@ -165,12 +165,14 @@ def _watch(spec: ToolSpec, places: Places, daemon: Process, meter: Meter, to_peo
     """Let the tool write and wait for the daemon; say what is missing if the time runs out."""
     total = spec.images + spec.resent + spec.broken
     deadline = time.monotonic() + PATIENCE_S + PATIENCE_PER_IMAGE_S * total
+    journal = open_engine(places.journal)
     arguments = ["semwatchd.offline.tool", json.dumps(asdict(spec))]
     tool_log = places.manifest.with_name("tool.log")
     with progress(to_people, total) as report, running(arguments, tool_log, stop_s=10) as tool:
         while time.monotonic() < deadline:
             meter.sample()
-            standing = _standing(places.journal)
+            with reading(journal) as connection:
+                standing = read_standing(connection)
             _tell(report, standing)
             if daemon.poll() is not None:
                 return [f"the daemon ended by itself with code {daemon.returncode}; its log: {places.log}"]
@@ -190,11 +192,6 @@ def _is_complete(standing: Standing, total: int) -> bool:
 
 def _tell(report: Report, standing: Standing) -> None:
     report(standing.ended, f"stored {standing.stored}, delivered {standing.delivered}")
-
-
-def _standing(journal: Path) -> Standing:
-    with reading(open_engine(journal)) as connection:
-        return read_standing(connection)
 
 
 def _books(journal: Path) -> Books:
