@@ -203,7 +203,7 @@ def _inflated(source: _Source) -> tuple[Samples, tuple[str, ...]]:
     samples = np.frombuffer(b"".join(parts), source.dtype).reshape(source.shape)
     samples = samples.astype(source.dtype.newbyteorder("="))
     if source.page.predictor == 2:
-        samples = np.cumsum(samples, axis=1, dtype=samples.dtype)
+        samples = imagecodecs.delta_decode(samples, axis=1, out=samples)
     warnings = (f"extra_data: {trailing} of {len(parts)} strips hold data after their last row",)
     return samples, warnings if trailing else ()
 
@@ -213,8 +213,8 @@ def _inflate(source: _Source, index: int, wanted: int) -> tuple[bytes, bool]:
     offset, count = source.offsets[index], source.counts[index]
     packed = source.data[offset : offset + count]
     try:
-        part, clean = imagecodecs.zlib_decode(packed, out=wanted), True
-    except imagecodecs.ZlibError:
+        part, clean = imagecodecs.deflate_decode(packed, out=wanted), True
+    except imagecodecs.DeflateError:
         # libtiff reads strips that go on after their last row, so we do too.
         part, clean = _inflate_leniently(source, index, packed, wanted), False
     if len(part) < wanted:

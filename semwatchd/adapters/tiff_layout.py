@@ -263,9 +263,10 @@ def page_of(file: TiffFile, directory: dict[int, Tag]) -> Page:
     if width <= 0 or height <= 0:
         raise DataError(f"the page has no pixels: width {width}, height {height}")
     samples = file.integer(directory, 277, 1)
-    bits = set(file.integers(directory, 258, limit=64)) or {1}
-    if not 1 <= samples <= 64 or len(bits) > 1 or not 1 <= (depth := bits.pop()) <= 64:
-        raise DataError(f"samples of {sorted(bits)} bits, {samples} per pixel, are not read here")
+    depths = set(file.integers(directory, 258, limit=64)) or {1}
+    depth = depths.pop()
+    if depths or not 1 <= samples <= 64 or not 1 <= depth <= 64:
+        raise DataError(f"{samples} samples per pixel of {depth} bits, or of mixed depth, are not read here")
     tiled = 322 in directory or 324 in directory
     rows = file.integer(directory, 323 if tiled else 278, None if tiled else height)
     columns = file.integer(directory, 322) if tiled else width

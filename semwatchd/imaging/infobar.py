@@ -44,7 +44,10 @@ def find_info_bar(pixels: Samples) -> int:
         return 0
     tallest = int(height * _MAX_SHARE)
     region = _as_bytes(pixels[height - int(height * (_MAX_SHARE + 0.08)) :])
-    flat = _background_share(region, foot=max(6, int(height * _MIN_SHARE)))
+    level = _background_level(region[-max(6, int(height * _MIN_SHARE)) :])
+    if level is None:
+        return 0
+    flat = _share_of_level(region, level)
     bottom = _last_flat_row(flat, spare=max(2, height // 100))
     if bottom is None:
         return 0
@@ -72,28 +75,34 @@ def _as_bytes(region: Samples) -> NDArray[np.uint8]:
     return cv2.convertScaleAbs(region.astype(np.float32), alpha=scale, beta=-low * scale).astype(np.uint8)
 
 
-def _background_share(region: NDArray[np.uint8], foot: int) -> NDArray[np.float64]:
-    """Share of each row that has the level most common in the last ``foot`` rows."""
-    counts = np.bincount(region[-foot:].ravel(), minlength=256)
+def _background_level(foot: NDArray[np.uint8]) -> int | None:
+    """Commonest level of the last rows; None where it is not common enough for a drawn background."""
+    counts = np.bincount(foot.ravel(), minlength=256)
     level = int(counts.argmax())
-    same = cv2.inRange(region, max(0, level - _SAME), min(255, level + _SAME))  # type: ignore[call-overload]
-    share: NDArray[np.float64] = cv2.reduce(same, 1, cv2.REDUCE_AVG, dtype=cv2.CV_64F).ravel() / 255
+    alike = counts[max(0, level - _SAME) : level + _SAME + 1].sum()
+    return level if alike >= _TEXT * foot.size else None
+
+
+def _share_of_level(region: NDArray[np.uint8], level: int) -> NDArray[np.float32]:
+    """Share of each row that has the background's level."""
+    same = cv2.inRange(region, np.array(level - _SAME), np.array(level + _SAME))
+    share: NDArray[np.float32] = cv2.reduce(same, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel() / 255
     return share
 
 
-def _last_flat_row(flat: NDArray[np.float64], spare: int) -> int | None:
+def _last_flat_row(flat: NDArray[np.float32], spare: int) -> int | None:
     """Last row of a strip; Zeiss leaves two rows of picture below its own."""
     rows = np.flatnonzero(flat[-spare - 1 :] >= _CLEAN)
     return None if rows.size == 0 else len(flat) - spare - 1 + int(rows[-1])
 
 
-def _clean_tops(flat: NDArray[np.float64], bottom: int) -> list[int]:
+def _clean_tops(flat: NDArray[np.float32], bottom: int) -> list[int]:
     """Rows without text that follow a row with anything else, from the top down."""
     clean = flat[: bottom + 1] >= _CLEAN
     return [int(row) + 1 for row in np.flatnonzero(clean[1:] & ~clean[:-1])]
 
 
-def _strip(region: NDArray[np.uint8], flat: NDArray[np.float64], top: int, bottom: int) -> _Strip | None:
+def _strip(region: NDArray[np.uint8], flat: NDArray[np.float32], top: int, bottom: int) -> _Strip | None:
     """Judge the rows from ``top`` to ``bottom``; None where they are no strip with text in it."""
     inside = flat[top : bottom + 1]
     holes = np.count_nonzero(inside < _TEXT)
@@ -101,7 +110,7 @@ def _strip(region: NDArray[np.uint8], flat: NDArray[np.float64], top: int, botto
     if holes > 0.05 * inside.size or text < max(4, inside.size // 10):
         return None
     start = top
-    while start > 0 and top - start < _MAX_LINE and _is_line(region[start - 1]):
+    while start > 0 and top - start < _MAX_LINE and flat[start - 1] < _TEXT and _is_line(region[start - 1]):
         start -= 1
     above = flat[:start]
     if above.size == 0:
