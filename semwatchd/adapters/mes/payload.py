@@ -14,11 +14,12 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from semwatchd.core.image import RegistrationStatus, Vendor
 from semwatchd.core.job import Result
 from semwatchd.core.ports import RenderedEvent
+from semwatchd.core.text import printable
 from semwatchd.core.version import VERSION
 
 RESULT_TYPE: Final = "io.semwatchd.image.result.v1"
@@ -29,12 +30,7 @@ EVENT_SCHEMA = "urn:semwatchd:event:v1"  #: of the envelope with its ``data``
 _NAMESPACE = UUID("09454e79-0b3e-4ca0-a561-f49b0fafc6e8")
 
 
-def _plain(text: object) -> object:
-    r"""Write surrogates as ``\udcXX``: a file name of undecodable bytes must not stop an event."""
-    return text.encode("utf-8", "backslashreplace").decode() if isinstance(text, str) else text
-
-
-Text = Annotated[str, BeforeValidator(_plain)]
+Text = Annotated[str, AfterValidator(printable)]
 
 
 class _Model(BaseModel):
@@ -57,7 +53,7 @@ class ImageData(_Model):
     """What the file says of itself. The picture is never embedded."""
 
     name: Text
-    """File name. Bytes that are not UTF-8 are written as \\udcXX."""
+    """File name. Bytes that are not UTF-8 are written as \\xNN."""
     path: Text
     """Path as the daemon sees it; other machines may see the folder under another name."""
     root: Text
@@ -245,7 +241,7 @@ def _subject(result: Result) -> str:
 
 
 def _segment(text: str) -> str:
-    return quote(str(_plain(text)), safe="")
+    return quote(printable(text), safe="")
 
 
 def _utc(epoch_s: float) -> str:
