@@ -117,7 +117,7 @@ def play(images: int, places: Places, to_people: Console) -> Run:
             wait_until_idle(daemon.pid)
             meter = Meter("supervisor", daemon.pid)
             complaints = _watch(spec, places, daemon, meter, to_people)
-            if (code := stop(daemon, STOP_S)) != 0:
+            if (code := stop(daemon, STOP_S)) != 0 and not complaints:
                 complaints.append(f"the daemon ended with code {code}; its log: {places.log}")
     summary = summarise(
         read_manifest(places.manifest), _books(places.journal), arrivals(places.record, places.drop)

@@ -135,8 +135,8 @@ def wait_for_daemon(process: Process, state_dir: Path, log: Path) -> str:
     """Wait until the daemon says it is ready and return the address of its HTTP server."""
     port_file = state_dir / "http.port"
     complaint = f"the daemon did not become ready; its log: {log}"
-    wait_until(port_file.exists, process, complaint)
-    address = f"http://127.0.0.1:{port_file.read_text(encoding='ascii').strip()}"
+    wait_until(lambda: bool(_text_of(port_file)), process, complaint)
+    address = f"http://127.0.0.1:{_text_of(port_file)}"
     with closing(httpx.Client(timeout=5.0, trust_env=False)) as client:
         wait_until(lambda: _is_ready(client, address), process, complaint)
     return address
@@ -151,6 +151,11 @@ def wait_until(is_so: Callable[[], bool], process: Process, complaint: str) -> N
         if time.monotonic() > deadline:
             raise StandError(f"{complaint} (waited {START_S:.0f} s)")
         time.sleep(0.05)
+
+
+def _text_of(file: Path) -> str:
+    """Content of a file that may not be there, or not be written, yet."""
+    return file.read_text(encoding="ascii").strip() if file.exists() else ""
 
 
 def _is_ready(client: httpx.Client, address: str) -> bool:
