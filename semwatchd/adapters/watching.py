@@ -94,6 +94,11 @@ class WatchedFolders:
         for scan in self._scans.values() if root is None else [self._scans[root]]:
             scan.wish("")
 
+    def hint(self, root: str, relpath: str) -> None:
+        """Have one file looked at again; from any thread."""
+        if not self._post(root, relpath, "event"):
+            self.rescan(root)
+
     def _post(self, root: str, relpath: str, how: str) -> bool:
         try:
             self._hints.put_nowait(Sight(root, relpath, how))

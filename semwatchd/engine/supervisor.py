@@ -142,6 +142,11 @@ class WorkerPool:
         return [worker.process.pid for worker in self._workers if worker]
 
     @property
+    def size(self) -> int:
+        """How many workers there should be."""
+        return len(self._placement)
+
+    @property
     def ready_count(self) -> int:
         """How many workers have loaded their libraries and answer."""
         return sum(1 for worker in self._workers if worker and worker.ready)

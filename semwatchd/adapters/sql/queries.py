@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,9 @@ from semwatchd.adapters.sql.tables import (
 )
 
 Counts = Mapping[str, int]
+
+ENDED_JOBS = frozenset({"stored", "quarantined", "cancelled", "duplicate"})
+MOVING_JOBS = frozenset({"queued", "cpu_running", "retry_wait"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,16 +118,29 @@ def outbox_rows(connection: Connection, state: str | None, limit: int) -> Iterat
         }
 
 
-def accounted_files(connection: Connection, root: str) -> Iterator[tuple[str, str, str | None]]:
-    """Yield (path below the root, state of its sighting, state of its job) for every known version."""
+def conservation(connection: Connection) -> tuple[int, int, int]:
+    """Count sightings: all of them, those in a final state, and those still moving. Counted one by one, so
+    that a sighting in no known state shows as a difference.
+    """
     query = (
-        select(sighting.c.directory, sighting.c.name, sighting.c.state, job.c.state.label("job_state"))
-        .outerjoin(job, sighting.c.job_id == job.c.id)
-        .where(sighting.c.root == root)
-        .order_by(sighting.c.id)
+        select(sighting.c.state, job.c.state.label("job_state"), func.count().label("count"))
+        .select_from(sighting.outerjoin(job, sighting.c.job_id == job.c.id))
+        .group_by(sighting.c.state, job.c.state)
     )
-    for row in connection.execute(query):
-        yield posixpath.join(row.directory, row.name), row.state, row.job_state
+    rows = connection.execute(query).all()
+    ended = sum(row.count for row in rows if _has_ended(row.state, row.job_state))
+    moving = sum(row.count for row in rows if _is_moving(row.state, row.job_state))
+    return sum(row.count for row in rows), ended, moving
+
+
+def _has_ended(state: str, job_state: str | None) -> bool:
+    if state in {"ready", "superseded"} and job_state is not None:
+        return job_state in ENDED_JOBS
+    return state in {"ignored", "vanished", "superseded"}  # a superseded one without a job had been ignored
+
+
+def _is_moving(state: str, job_state: str | None) -> bool:
+    return state == "settling" or (state in {"ready", "superseded"} and job_state in MOVING_JOBS)
 
 
 def _count_by(connection: Connection, column: Any, where: Any = None) -> dict[str, int]:  # noqa: ANN401
@@ -146,3 +161,22 @@ def _result_summary(row: Row[Any]) -> dict[str, Any]:
     as_json = ("facts", "measurements", "registration", "warnings", "elapsed_ms")
     decoded = {name: json.loads(getattr(row, name) or "null") for name in as_json}
     return decoded | {"code_version": row.code_version, "stored_at": row.stored_at}
+
+
+def loose_ends(connection: Connection) -> Counts:
+    """Count what the journal's own rules forbid; every figure must be 0."""
+    rules = {
+        "ready files without a job": select(func.count())
+        .select_from(sighting)
+        .where(sighting.c.state == "ready", sighting.c.job_id.is_(None)),
+        "stored jobs without a result": select(func.count())
+        .select_from(job.outerjoin(result))
+        .where(job.c.state == "stored", result.c.job_id.is_(None)),
+        "results of jobs that are not stored": select(func.count())
+        .select_from(job.join(result))
+        .where(job.c.state != "stored"),
+        "duplicates of nothing": select(func.count())
+        .select_from(job)
+        .where(job.c.state == "duplicate", job.c.duplicate_of.is_(None)),
+    }
+    return {rule: connection.execute(query).scalar_one() for rule, query in rules.items()}

@@ -50,22 +50,13 @@ class SqlSightingLog:
 
     def known_in(self, root: str, directory: str) -> Mapping[str, FileStamp]:
         """Return the newest settled version of each name in one directory (``""`` for the root)."""
-        query = (
-            select(sighting.c.name, sighting.c.size, sighting.c.mtime_ns, sighting.c.ino)
-            .where(sighting.c.root == root, sighting.c.directory == directory, _SETTLED)
-            .order_by(sighting.c.id)
-        )
         with reading(self._journal.engine) as connection:
-            return {
-                row.name: FileStamp(size=row.size, mtime_ns=row.mtime_ns, ino=row.ino)
-                for row in connection.execute(query)
-            }
+            return known_in(connection, root, directory)
 
     def unsettled(self, root: str) -> Sequence[str]:
-        """Paths below ``root`` that were settling when the journal was last written."""
-        query = select(sighting.c.directory, sighting.c.name).where(sighting.c.root == root, SETTLING)
+        """Return the paths below ``root`` that were settling when the journal was last written."""
         with reading(self._journal.engine) as connection:
-            return [posixpath.join(row.directory, row.name) for row in connection.execute(query)]
+            return unsettled(connection, root)
 
     def settling(self, seen: Sighting) -> None:
         """Record that the file was seen."""
@@ -93,6 +84,25 @@ class SqlSightingLog:
         error = done.exception()
         if error is not None:
             self._on_error(error)
+
+
+def known_in(connection: Connection, root: str, directory: str) -> Mapping[str, FileStamp]:
+    """Return the newest settled version of each name in one directory (``""`` for the root)."""
+    query = (
+        select(sighting.c.name, sighting.c.size, sighting.c.mtime_ns, sighting.c.ino)
+        .where(sighting.c.root == root, sighting.c.directory == directory, _SETTLED)
+        .order_by(sighting.c.id)
+    )
+    return {
+        row.name: FileStamp(size=row.size, mtime_ns=row.mtime_ns, ino=row.ino)
+        for row in connection.execute(query)
+    }
+
+
+def unsettled(connection: Connection, root: str) -> Sequence[str]:
+    """Return the paths below ``root`` that are settling."""
+    query = select(sighting.c.directory, sighting.c.name).where(sighting.c.root == root, SETTLING)
+    return [posixpath.join(row.directory, row.name) for row in connection.execute(query)]
 
 
 def record_ready(connection: Connection, seen: Sighting, order: JobOrder, now: float) -> None:

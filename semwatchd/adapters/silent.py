@@ -1,0 +1,35 @@
+"""core.ports.Telemetry for commands that nobody scrapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from semwatchd.core.job import ErrorClass, Job, JobState
+
+
+class SilentTelemetry:
+    """Counts nothing."""
+
+    def sighted(self, tool: str, how: str) -> None:
+        """Do nothing."""
+
+    def watcher_overflowed(self, root: str) -> None:
+        """Do nothing."""
+
+    def job_ended(self, job: Job, state: JobState, error_class: ErrorClass | None) -> None:
+        """Do nothing."""
+
+    def job_timed(self, tool: str, elapsed_ms: Mapping[str, float], end_to_end_s: float) -> None:
+        """Do nothing."""
+
+    def worker_restarted(self, reason: str) -> None:
+        """Do nothing."""
+
+    def delivery(self, destination: str, outcome: str, elapsed_s: float) -> None:
+        """Do nothing."""
+
+    def breaker(self, destination: str, state: str) -> None:
+        """Do nothing."""
+
+    def beat(self, loop: str) -> None:
+        """Do nothing."""

@@ -1,0 +1,176 @@
+"""The daemon: build, start in order, wait, stop in reverse."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from semwatchd.adapters.http_api import HttpServer, build_app
+from semwatchd.adapters.mounts import on_network
+from semwatchd.adapters.probe import DiskProbe, ignore_lease_signal
+from semwatchd.adapters.prometheus import GaugeSnapshot, PrometheusTelemetry
+from semwatchd.adapters.sql.sightings import SqlSightingLog
+from semwatchd.adapters.watching import WatchedFolders
+from semwatchd.config import Config
+from semwatchd.core.paths import escape
+from semwatchd.core.ports import FolderHealth, FolderState
+from semwatchd.core.version import VERSION
+from semwatchd.engine.crew import Crew
+from semwatchd.engine.health import Health, HealthBoard
+from semwatchd.engine.intake import Intake
+from semwatchd.engine.intake_loop import IntakeLoop
+from semwatchd.engine.watched import watched_folder
+from semwatchd.line import Line, Surroundings, running_line
+from semwatchd.overview import Overview
+
+TURN_S = 0.2  # longest turn of the main loop, so that a stop is never far
+STUCK_S = 180.0  # a loop silent for longer is stuck, and /livez says so
+
+_HEALTH_OF = {
+    FolderState.OK: Health.OK,
+    FolderState.DEGRADED: Health.DEGRADED,
+    FolderState.LOST: Health.DEGRADED,  # what is already in the journal, and the other folders, go on
+}
+
+
+class Daemon:
+    """The service. One instance per process: it owns the process's signals.
+
+    Raises
+    ------
+    EnvironmentFault
+        From :meth:`run`: the journal or the HTTP port cannot be had.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._log = structlog.get_logger("semwatchd")
+        self._stop = threading.Event()
+        self._started = False
+        self._overview: Overview | None = None
+        self._folders: WatchedFolders | None = None
+        self._telemetry = PrometheusTelemetry(
+            tools=sorted({watch.tool for watch in config.watch}),
+            destinations=[destination.name for destination in config.destinations],
+            roots=[str(watch.root) for watch in config.watch],
+            gauges=lambda: self._overview.gauges() if self._overview else GaugeSnapshot(),
+        )
+        self._health = HealthBoard(time.time, self._log)
+        self._crew = Crew(self._log, self._stop.set)
+
+    def run(self) -> int:
+        """Run until SIGTERM or SIGINT; return the exit code."""
+        self._log.info("daemon_starting", version=VERSION, pid=os.getpid(), site=self._config.site)
+        around = Surroundings(log=self._log, telemetry=self._telemetry, health=self._health, crew=self._crew)
+        with ExitStack() as stack:
+            self._take_signals()
+            stack.enter_context(self._serving())
+            line = stack.enter_context(running_line(self._config, around, self._resight))
+            stack.enter_context(self._overviewing(line))
+            stack.enter_context(self._watching(line))
+            self._turn(line)
+            self._started = False
+            self._log.info("daemon_stopping")
+        self._log.info("daemon_stopped", failed=self._crew.failed)
+        return 1 if self._crew.failed else 0
+
+    def _turn(self, line: Line) -> None:
+        while not self._stop.is_set():
+            line.dispatcher.step(TURN_S)
+            self._telemetry.beat("dispatcher")
+            if not self._started and line.pool.ready_count:
+                self._started = True
+                self._log.info("daemon_ready")
+
+    def _take_signals(self) -> None:
+        ignore_lease_signal()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal must not end the service
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stop.set())
+
+    @contextmanager
+    def _serving(self) -> Iterator[None]:
+        app = build_app(
+            self._health,
+            self._telemetry.render,
+            ready=lambda: self._started and self._health.ready,
+            live=lambda: self._telemetry.oldest_beat_s() < STUCK_S,
+            status=lambda: self._overview.status() if self._overview else {},
+        )
+        server = HttpServer(app, self._config.http.host, self._config.http.port)
+        port = server.start()
+        self._config.state_dir.mkdir(parents=True, exist_ok=True)
+        port_file(self._config).write_text(f"{port}\n", "ascii")
+        self._log.info("http_listening", url=f"http://{self._config.http.host}:{port}/")
+        try:
+            yield
+        finally:
+            server.stop()
+
+    @contextmanager
+    def _overviewing(self, line: Line) -> Iterator[None]:
+        self._overview = Overview(self._config, line, self._health)
+        stop = threading.Event()
+        thread = self._crew.start("overview", partial(self._overview.run, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    @contextmanager
+    def _watching(self, line: Line) -> Iterator[None]:
+        log = SqlSightingLog(
+            line.journal, time.time, line.dispatcher.notify, lambda e: self._crew.death("journal change", e)
+        )
+        self._folders = folders = WatchedFolders(log.known_in, self._telemetry, self._log)
+        watched = []
+        for watch in self._config.watch:
+            network = on_network(str(watch.root))
+            watched.append(watched_folder(watch, self._config.plan(watch.plan), network=network))
+            folders.add(str(watch.root), watch.names, network=network)
+        intake = Intake(
+            watched,
+            log=log,
+            probe=DiskProbe(),
+            clock=time.monotonic,
+            telemetry=self._telemetry,
+            logger=self._log,
+        )
+        loop = IntakeLoop(
+            intake,
+            folders,
+            clock=time.monotonic,
+            telemetry=self._telemetry,
+            logger=self._log,
+            report=self._report_folder,
+        )
+        stop = threading.Event()
+        folders.start()
+        thread = self._crew.start("intake", partial(loop.run, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+            folders.stop()
+
+    def _report_folder(self, health: FolderHealth) -> None:
+        self._health.set(f"watch:{escape(health.root)}", _HEALTH_OF[health.state], health.reason, health.todo)
+
+    def _resight(self, root: str, path: str) -> None:
+        if self._folders:
+            self._folders.hint(root, os.path.relpath(path, root))
+
+
+def port_file(config: Config) -> Path:
+    """Where the daemon writes the HTTP port it was given."""
+    return config.state_dir / "http.port"

@@ -1,0 +1,75 @@
+"""What stands where at this moment, refreshed beside the work so that no question ever waits for the disk."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from semwatchd.adapters.prometheus import GaugeSnapshot, WorkerGauges
+from semwatchd.adapters.sql.journal import reading
+from semwatchd.adapters.sql.queries import OpenCounts, open_counts
+from semwatchd.config import Config
+from semwatchd.core.job import DeliveryState, JobState
+from semwatchd.engine.health import Health, HealthBoard
+from semwatchd.line import Line
+
+REFRESH_S = 2.0
+
+
+class Overview:
+    """The figures behind ``/metrics``, ``/healthz`` and the front page."""
+
+    def __init__(self, config: Config, line: Line, health: HealthBoard) -> None:
+        self._config = config
+        self._line = line
+        self._health = health
+        self._counts: OpenCounts | None = None
+        self._disk_free_bytes: Mapping[str, int] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Refresh until told to stop."""
+        while not stop.is_set():
+            self.refresh()
+            stop.wait(REFRESH_S)
+
+    def refresh(self) -> None:
+        """Count once."""
+        with reading(self._line.journal.engine) as connection:
+            self._counts = open_counts(connection)
+        self._disk_free_bytes = {"journal": shutil.disk_usage(self._config.state_dir).free}
+        ready, wanted = self._line.pool.ready_count, self._line.pool.size
+        self._health.set(
+            "workers",
+            Health.OK if ready == wanted else Health.DEGRADED,
+            "" if ready == wanted else f"{ready} of {wanted} workers answer; the others are being started",
+        )
+
+    def gauges(self) -> GaugeSnapshot:
+        """Return the figures for Prometheus."""
+        counts = self._counts
+        if counts is None:
+            return GaugeSnapshot()
+        now = time.time()
+        return GaugeSnapshot(
+            jobs={JobState(state): count for state, count in counts.jobs.items()},
+            outbox={(name, DeliveryState(state)): n for (name, state), n in counts.deliveries.items()},
+            outbox_oldest_age_s={name: now - at for name, at in counts.oldest_undelivered_at.items()},
+            queue_depth=self._line.dispatcher.depth,
+            queue_capacity=self._config.queue.capacity,
+            workers={
+                str(worker.slot): WorkerGauges(rss_bytes=worker.rss_bytes, cpu_s=worker.cpu_s)
+                for worker in self._line.pool.figures()
+            },
+            disk_free_bytes=self._disk_free_bytes,
+        )
+
+    def status(self) -> Mapping[str, Any]:
+        """Return the figures for people."""
+        counts = self._counts
+        if counts is None:
+            return {}
+        waiting = sum(counts.deliveries.values())
+        return {"settling": counts.settling, **counts.jobs, "events not yet delivered": waiting}
