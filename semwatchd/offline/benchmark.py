@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -78,7 +79,8 @@ def bench_pipeline(images: int, *, as_json: bool, console: Console, workers: int
     images
         Distinct images; making them is not timed.
     console
-        Where the figures go; progress goes to standard error.
+        For people: progress and figures. With ``as_json`` one JSON object goes to standard output instead
+        of the figures.
     workers
         None lets the daemon choose.
 
@@ -87,26 +89,25 @@ def bench_pipeline(images: int, *, as_json: bool, console: Console, workers: int
     int
         0 if every image was measured and its event received, else 1. Slowness is no finding.
     """
-    to_people = Console(stderr=True)
     with tempfile.TemporaryDirectory(prefix="semwatchd-bench-") as directory:
         try:
-            outcome = measure(images, Path(directory), workers, to_people)
+            outcome = measure(images, Path(directory), workers, console)
         except StandError as error:
-            to_people.print(f"bench: {error}", markup=False)
+            console.print(f"bench: {error}", markup=False)
             return EXIT_FINDINGS
     if as_json:
-        console.file.write(json.dumps(as_document(outcome)) + "\n")
+        sys.stdout.write(json.dumps(as_document(outcome)) + "\n")
     else:
         show(console, outcome)
     return EXIT_DONE if outcome.stored == outcome.received == images else EXIT_FINDINGS
 
 
-def measure(images: int, directory: Path, workers: int | None, to_people: Console) -> Outcome:
+def measure(images: int, directory: Path, workers: int | None, console: Console) -> Outcome:
     """Prepare the files, start the daemon, hand it all files at once and wait for the last event."""
     prepared, watched, state = (directory / name for name in ("prepared", "sem01", "state"))
     watched.mkdir()
     state.mkdir()
-    prepare(images, prepared, directory / "reference.tif", to_people)
+    prepare(images, prepared, directory / "reference.tif", console)
     record = directory / "received.jsonl"
     receiver_spec = ReceiverSpec(record=str(record), port_file=str(directory / "port"))
     with running_receiver(receiver_spec, directory / "receiver.log") as (receiver, url):
@@ -122,16 +123,16 @@ def measure(images: int, directory: Path, workers: int | None, to_people: Consol
             arrived_at = time.time()
             for lot in sorted(prepared.iterdir()):
                 lot.rename(watched / lot.name)
-            _wait(images, state / "journal.db", daemon, meters, to_people)
+            _wait(images, state / "journal.db", daemon, meters, console)
     return _outcome(images, record, state / "journal.db", arrived_at, meters)
 
 
-def prepare(images: int, directory: Path, reference: Path, to_people: Console) -> None:
+def prepare(images: int, directory: Path, reference: Path, console: Console) -> None:
     """Write the reference and the images, lot by lot, where the daemon does not look."""
     cv2.setNumThreads(1)
     target = hole_target(SEED, PIXEL_SIZE_NM, Scan(rows=SIZE_PX, columns=SIZE_PX))
     reference.write_bytes(tiff_bytes(visit(target, REFERENCE).pixels, PIXEL_SIZE_NM))
-    with progress(to_people, images) as report:
+    with progress(console, images) as report:
         for number in range(images):
             lot = directory / f"LOT{number // IMAGES_PER_LOT + 1:04d}"
             lot.mkdir(parents=True, exist_ok=True)
@@ -190,10 +191,10 @@ def _daemon(directory: Path, state: Path) -> Iterator[Process]:
         yield daemon
 
 
-def _wait(images: int, journal: Path, daemon: Process, meters: list[Meter], to_people: Console) -> None:
+def _wait(images: int, journal: Path, daemon: Process, meters: list[Meter], console: Console) -> None:
     """Sample until every image has ended and every event is delivered."""
     limit_s = PATIENCE_S + PATIENCE_PER_IMAGE_S * images
-    with progress(to_people, images) as report:
+    with progress(console, images) as report:
         is_over = _end_of(images, journal, daemon, lambda done: report(done, "measuring"))
         if not sample_until(meters, is_over, limit_s):
             raise StandError(f"not all of {images} images were through after {limit_s:.0f} s")

@@ -53,7 +53,8 @@ def run_demo(images: int, directory: Path | None, *, as_json: bool, console: Con
     directory
         An empty or new folder; None makes a new one below the current folder.
     console
-        Where the summary goes; progress goes to standard error.
+        For people: progress and summary. With ``as_json`` one JSON object goes to standard output instead
+        of the summary.
 
     Returns
     -------
@@ -61,19 +62,18 @@ def run_demo(images: int, directory: Path | None, *, as_json: bool, console: Con
         0 if every file is accounted for exactly once and every result was delivered exactly once, by id;
         1 if not; 64 if the folder cannot be used.
     """
-    to_people = Console(stderr=True)
     try:
         places = Places.under(fresh_directory(directory))
     except OSError as error:
-        to_people.print(f"demo: {error}", markup=False)
+        console.print(f"demo: {error}", markup=False)
         return EXIT_USAGE
     try:
-        run = play(images, places, to_people)
+        run = play(images, places, console)
     except StandError as error:
-        to_people.print(f"demo: {error}", markup=False)
+        console.print(f"demo: {error}", markup=False)
         return EXIT_FINDINGS
     if as_json:
-        console.file.write(json.dumps(as_document(images, run, places)) + "\n")
+        sys.stdout.write(json.dumps(as_document(images, run, places)) + "\n")
     else:
         show_run(console, run, places)
     return EXIT_FINDINGS if run.problems else EXIT_BALANCED
@@ -95,7 +95,7 @@ def fresh_directory(wanted: Path | None) -> Path:
     return wanted.resolve()
 
 
-def play(images: int, places: Places, to_people: Console) -> Run:
+def play(images: int, places: Places, console: Console) -> Run:
     """Run tool, daemon and receiver until everything is accounted for, then stop them and count."""
     spec = _tool_spec(images, places)
     for folder in (places.watched, places.drop, places.state, places.record.parent):
@@ -116,7 +116,7 @@ def play(images: int, places: Places, to_people: Console) -> Run:
             address = wait_for_daemon(daemon, places.state, places.log)
             wait_until_idle(daemon.pid)
             meter = Meter("supervisor", daemon.pid)
-            complaints = _watch(spec, places, daemon, meter, to_people)
+            complaints = _watch(spec, places, daemon, meter, console)
             if (code := stop(daemon, STOP_S)) != 0 and not complaints:
                 complaints.append(f"the daemon ended with code {code}; its log: {places.log}")
     summary = summarise(
@@ -161,14 +161,14 @@ def _tool_spec(images: int, places: Places) -> ToolSpec:
     )
 
 
-def _watch(spec: ToolSpec, places: Places, daemon: Process, meter: Meter, to_people: Console) -> list[str]:
+def _watch(spec: ToolSpec, places: Places, daemon: Process, meter: Meter, console: Console) -> list[str]:
     """Let the tool write and wait for the daemon; say what is missing if the time runs out."""
     total = spec.images + spec.resent + spec.broken
     deadline = time.monotonic() + PATIENCE_S + PATIENCE_PER_IMAGE_S * total
     journal = open_engine(places.journal)
     arguments = ["semwatchd.offline.tool", json.dumps(asdict(spec))]
     tool_log = places.manifest.with_name("tool.log")
-    with progress(to_people, total) as report, running(arguments, tool_log, stop_s=10) as tool:
+    with progress(console, total) as report, running(arguments, tool_log, stop_s=10) as tool:
         while time.monotonic() < deadline:
             meter.sample()
             with reading(journal) as connection:
