@@ -36,9 +36,9 @@ class GuardSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tries: Annotated[int, Field(ge=1, le=10)] = 3
-    budget_s: Annotated[float, Field(gt=0, le=120)] = 10.0  #: no further try is begun after this
+    budget_s: Annotated[float, Field(gt=0, le=60)] = 10.0  #: no further try is begun after this
     first_wait_s: Annotated[float, Field(gt=0, le=10)] = 0.2
-    longest_wait_s: Annotated[float, Field(gt=0, le=60)] = 2.0
+    longest_wait_s: Annotated[float, Field(gt=0, le=10)] = 2.0
     fail_max: Annotated[int, Field(ge=1)] = 5  #: failures in a row that open the breaker
     reset_s: Annotated[float, Field(gt=0, le=900)] = 30.0  #: how long it stays open before a trial
     success_threshold: Annotated[int, Field(ge=1)] = 2  #: successes in a row that close it again

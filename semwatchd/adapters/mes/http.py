@@ -35,7 +35,7 @@ class HttpSettings(BaseModel):
     kind: Literal["http"]
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     url: Annotated[HttpUrl, AfterValidator(_without_secret)]
-    timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0  #: for the whole exchange
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0  #: for the whole exchange
     token_file: Path | None = None  #: holds the bearer token; read anew for every event
 
 
