@@ -1,0 +1,209 @@
+"""Where has the picture's content moved to? Sub-pixel, with an uncertainty, and never guessed.
+
+One picture goes through three steps. (1) Coarse: overlap-normalised correlation of small copies over all
+shifts. (2) Fine: at each finer copy the shared part of both frames is cut out, windowed and transformed,
+and the maximum of the weighted cross-correlation is climbed to with Newton's method. (3) Check: the
+shared part of both pictures, laid over each other, must look alike.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import cv2
+import numpy as np
+
+from semwatchd.imaging.correlation import Overlap, overlap_ncc, prepare_overlap
+from semwatchd.imaging.peak import Peak, climb
+
+if TYPE_CHECKING:
+    from semwatchd.imaging.correlation import Frame
+    from semwatchd.imaging.differences import Pixels
+    from semwatchd.imaging.peak import Floats
+
+    P = TypeVar("P", bound=Pixels)
+
+MIN_SIZE_PX = 16  #: below this no window leaves enough structure
+FINE_PX = 640  #: the finest copy's longer side; with noise there is little to gain from more pixels
+COARSE_PX = 128  #: the coarsest copy's longer side
+
+#: Of a repeating pattern several shifts fit nearly as well; those this good are looked at more closely.
+RIVAL_SHARE = 0.6
+MOST_RIVALS = 3
+RIVAL_DISTANCE_PX = 4  #: in the coarse copy; closer than this they are one peak
+AMBIGUOUS_SHARE = 0.9  #: of the information; a rival with more leaves a doubt
+
+#: Curvature of the peak over its own deviation. Unrelated pictures reached 4.5 in 400 trials; related ones
+#: with an SNR of 1 and 40 % of the frame lost started at 5.
+SIGNIFICANT = 6.0
+WEAK_SIGMA_PX = 0.5  #: an axis known no better than this is not known to sub-pixel accuracy
+LEAST_QUALITY = 0.3  #: pictures less alike than this have not been found again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A reference picture with everything about it that need not be computed per image."""
+
+    pixels: Pixels
+    levels: tuple[Frame, ...]  #: copies of mean 0 and variance 1, finest first; none of a blank picture
+    overlaps: tuple[Overlap, ...]  #: one per level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """Displacement of the content from the reference to the picture, in px of the full picture.
+
+    ``sigma_*`` is one standard deviation, from the scatter of the phases about the fit.
+    """
+
+    dx_px: float  #: to the right
+    dy_px: float  #: down
+    sigma_x_px: float
+    sigma_y_px: float
+    quality: float  #: normalised cross-correlation of the overlap, -1..1
+    weak_axis: bool  #: along some direction the structure does not suffice to locate the shift
+    ambiguous: bool  #: the pattern repeats, and another shift fits nearly as well
+
+
+def prepare_reference(pixels: Pixels) -> Reference:
+    """Make copies and spectra of a reference picture.
+
+    Parameters
+    ----------
+    pixels
+        Finite, at least 16 px along both axes.
+    """
+    levels = _levels(pixels)
+    return Reference(pixels=pixels, levels=levels, overlaps=tuple(prepare_overlap(level) for level in levels))
+
+
+def register(reference: Reference, pixels: Pixels) -> Shift | None:
+    """Find where the content of the reference is in ``pixels``; None if it was not found again.
+
+    Good for shifts up to about half the frame. Gain and offset of either picture drop out.
+
+    Parameters
+    ----------
+    pixels
+        Finite, at least 16 px along both axes. If the sizes differ, the top left part that both have is used.
+    """
+    if pixels.shape != reference.pixels.shape:
+        rows, columns = (min(sizes) for sizes in zip(pixels.shape, reference.pixels.shape, strict=True))
+        pixels, reference = pixels[:rows, :columns], prepare_reference(reference.pixels[:rows, :columns])
+    levels = _levels(pixels)
+    if not levels or not reference.levels:
+        return None
+    down = max(pixels.shape) // max(levels[0].shape)
+    # A fine texture averages away in the coarsest copy, so the search may have to start from a finer one.
+    for start in reversed(range(len(levels))):
+        shift = _search(reference, levels, start, down)
+        if shift is not None:
+            return shift
+    return None
+
+
+def _levels(pixels: Pixels) -> tuple[Frame, ...]:
+    """Halve a picture again and again, normalised, finest first; nothing of a picture without contrast."""
+    while max(pixels.shape) > FINE_PX and min(pixels.shape) >= 2 * MIN_SIZE_PX:
+        pixels = _halved(pixels)
+    frame = pixels.astype(np.float32)
+    largest = float(np.abs(frame).max())
+    frame -= np.float32(cv2.mean(frame)[0])
+    std = cv2.norm(frame) / math.sqrt(frame.size)
+    if std <= 1e-6 * largest:
+        return ()
+    levels = [frame / np.float32(std)]
+    while max(levels[-1].shape) > COARSE_PX and min(levels[-1].shape) >= 2 * MIN_SIZE_PX:
+        levels.append(_halved(levels[-1]))
+    return tuple(levels)
+
+
+def _halved(pixels: P) -> P:
+    """Average 2 x 2 pixels; an odd last row or column is left out, so that a shift halves exactly."""
+    rows, columns = pixels.shape[0] // 2, pixels.shape[1] // 2
+    even = pixels[: 2 * rows, : 2 * columns]
+    return cast("P", cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA))
+
+
+def _search(reference: Reference, levels: tuple[Frame, ...], start: int, down: int) -> Shift | None:
+    """Run from the copies at ``start`` straight to the finest; None unless the result stands up."""
+    ncc, shared = overlap_ncc(reference.overlaps[start], prepare_overlap(levels[start]))
+    climbed = [climb(reference.levels[start], levels[start], shift) for shift in _candidates(ncc, shared)]
+    peaks = sorted((p for p in climbed if p is not None), key=lambda p: p.information, reverse=True)
+    if not peaks:
+        return None
+    best: Peak | None = peaks[0]
+    if start > 0:
+        best = climb(reference.levels[0], levels[0], peaks[0].shift * 2**start)
+    if best is None:
+        return None
+    rival = peaks[1].information if len(peaks) > 1 else 0.0
+    shift = _checked(best, reference.levels, levels, down)
+    return shift and replace(shift, ambiguous=rival > AMBIGUOUS_SHARE * peaks[0].information)
+
+
+def _checked(peak: Peak, reference: tuple[Frame, ...], moved: tuple[Frame, ...], down: int) -> Shift | None:
+    """Put a peak into px of the full picture, if peak and pictures bear it out."""
+    middle = min(1, len(moved) - 1)  # averaged once more: less noise, still most of the structure
+    quality = _likeness(reference[middle], moved[middle], peak.shift / 2**middle)
+    sigma_y, sigma_x = (math.sqrt(max(float(v), 0.0)) for v in np.diag(peak.covariance))
+    flattest, steepest = peak.significance
+    if quality < LEAST_QUALITY or steepest < SIGNIFICANT or min(sigma_x, sigma_y) > WEAK_SIGMA_PX:
+        return None
+    return Shift(
+        dx_px=float(peak.shift[1]) * down,
+        dy_px=float(peak.shift[0]) * down,
+        sigma_x_px=sigma_x * down,
+        sigma_y_px=sigma_y * down,
+        quality=quality,
+        weak_axis=flattest < SIGNIFICANT or max(sigma_x, sigma_y) * down > WEAK_SIGMA_PX,
+        ambiguous=False,
+    )
+
+
+def _candidates(ncc: Frame, shared: Frame) -> list[Floats]:
+    """Shifts (y, x) in px at which the correlation says most, best first, refined by parabolas.
+
+    What a correlation says is ``-log(1 - ncc**2)`` per pixel (in nats, for normal grey levels), so that
+    a good match of half the frame can win over a mediocre one of all of it.
+    """
+    score = -shared * np.log1p(-np.minimum(np.square(np.maximum(ncc, 0)), 0.9999))
+    floor = RIVAL_SHARE * float(score.max())
+    found: list[Floats] = []
+    while len(found) < MOST_RIVALS and score.max() > max(floor, 0.0):
+        y, x = divmod(int(score.argmax()), score.shape[1])
+        found.append(np.array([_vertex(ncc[:, x], y), _vertex(ncc[y], x)]))
+        near = (slice(max(0, i - RIVAL_DISTANCE_PX), i + RIVAL_DISTANCE_PX + 1) for i in (y, x))
+        score[tuple(near)] = 0
+    return found
+
+
+def _vertex(line: Frame, index: int) -> float:
+    """Top of the parabola through a maximum and its neighbours, counted from the middle of the line."""
+    offset = 0.0
+    if 0 < index < len(line) - 1:
+        before, at, after = (float(value) for value in line[index - 1 : index + 2])
+        bend = before - 2 * at + after
+        offset = 0.5 * (before - after) / bend if bend < 0 else 0.0
+    return index - len(line) // 2 + min(0.5, max(-0.5, offset))
+
+
+def _likeness(reference: Frame, moved: Frame, shift: Floats) -> float:
+    """Normalised cross-correlation of what both frames show, ``moved`` laid over ``reference``."""
+    dy, dx = (float(s) for s in shift)
+    rows, columns = reference.shape
+    back = np.array([[1.0, 0.0, dx], [0.0, 1.0, dy]])
+    laid = cv2.warpAffine(moved, back, (columns, rows), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    both = _shared(rows, dy), _shared(columns, dx)
+    if any(part.stop - part.start < 2 for part in both):
+        return 0.0
+    a, b = reference[both], laid[both]
+    a, b = a - a.mean(), b - b.mean()
+    norm = cv2.norm(a) * cv2.norm(b)
+    return min(1.0, max(-1.0, float(np.vdot(a, b)) / norm)) if norm > 0 else 0.0
+
+
+def _shared(length: int, shift: float) -> slice:
+    return slice(max(0, math.ceil(-shift)), min(length, math.floor(length - shift)))

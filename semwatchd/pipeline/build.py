@@ -1,0 +1,50 @@
+"""From a plan to the row of stages that carries it out."""
+
+from __future__ import annotations
+
+from semwatchd.core.errors import ConfigError
+from semwatchd.core.image import SemImage
+from semwatchd.core.plan import Plan
+from semwatchd.pipeline.alignment import registration_stage
+from semwatchd.pipeline.names import KNOWN_STAGES
+from semwatchd.pipeline.quality import intensity_stage, sharpness_stage, spectrum_stage
+from semwatchd.pipeline.stage import Stage
+
+
+def build_stages(plan: Plan, reference: SemImage | None) -> tuple[Stage, ...]:
+    """Build the stages of ``plan``, in its order; registration only where the plan has a reference.
+
+    Parameters
+    ----------
+    reference
+        The decoded picture at ``plan.reference``; None where the plan has none.
+
+    Raises
+    ------
+    ConfigError
+        For every stage the plan names that does not exist, and for a missing reference picture.
+    """
+    problems = [
+        f"plan {plan.name!r}: there is no stage {name!r} (allowed: {', '.join(KNOWN_STAGES)})"
+        for name in plan.stages
+        if name not in KNOWN_STAGES
+    ]
+    if problems:
+        raise ConfigError(problems)
+    built = (_build(name, plan, reference) for name in plan.stages)
+    return tuple(stage for stage in built if stage is not None)
+
+
+def _build(name: str, plan: Plan, reference: SemImage | None) -> Stage | None:
+    match name:
+        case "intensity":
+            return intensity_stage()
+        case "sharpness":
+            return sharpness_stage()
+        case "spectrum":
+            return spectrum_stage()
+    if plan.reference is None:
+        return None
+    if reference is None:
+        raise ConfigError([f"plan {plan.name!r}: the reference picture {plan.reference} was not loaded"])
+    return registration_stage(reference, plan.reference)
