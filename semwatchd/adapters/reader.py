@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from semwatchd.adapters.picture import Decoded
 from semwatchd.adapters.raster import decode_bmp, decode_jpeg, decode_png
 from semwatchd.adapters.raster_layout import BMP_MAGIC, JPEG_MAGIC, PNG_MAGIC
@@ -40,7 +42,8 @@ def decode(source: SourceFile, max_pixels: int = DEFAULT_MAX_PIXELS) -> SemImage
         And nothing else, for whatever the bytes may be.
     """
     try:
-        return _sem_image(source, _format_of(source.data)(source.data, max_pixels))
+        with np.errstate(all="ignore"):  # what is not finite is counted and told
+            return _sem_image(source, _format_of(source.data)(source.data, max_pixels))
     except DataError:
         raise
     except Exception as error:  # the edge to codecs, which raise TypeError, IndexError, MemoryError and more

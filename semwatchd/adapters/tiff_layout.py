@@ -219,13 +219,13 @@ def _directories(file: TiffFile, offset: int) -> list[dict[int, Tag]]:
         if len(found) == MAX_PAGES or tags > MAX_ALL_TAGS:
             raise DataError(f"the TIFF has more than {MAX_PAGES} pages or {MAX_ALL_TAGS} tags")
         seen.add(offset)
-        directory, offset = _directory(file, offset, len(found) + 1)
+        directory, listed, offset = _directory(file, offset, len(found) + 1)
         found.append(directory)
-        tags += len(directory)
+        tags += listed
     return found
 
 
-def _directory(file: TiffFile, offset: int, number: int) -> tuple[dict[int, Tag], int]:
+def _directory(file: TiffFile, offset: int, number: int) -> tuple[dict[int, Tag], int, int]:
     need = partial(_need, file.fetch, file.size)
     what = f"the directory of page {number}"
     count_letter, entry_letters, link_letter = ("Q", "HHQ8s", "Q") if file.big else ("H", "HHI4s", "I")
@@ -244,7 +244,7 @@ def _directory(file: TiffFile, offset: int, number: int) -> tuple[dict[int, Tag]
         far = values * _SIZES.get(kind, 1) > inline
         where = struct.unpack(file.order + link_letter, field_bytes)[0] if far else here
         tags.setdefault(code, Tag(code=code, type=kind, count=values, offset=where))
-    return tags, struct.unpack(file.order + link_letter, link)[0]
+    return tags, count, struct.unpack(file.order + link_letter, link)[0]
 
 
 def first_class(file: TiffFile) -> list[dict[int, Tag]]:
