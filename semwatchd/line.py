@@ -29,11 +29,11 @@ from semwatchd.engine.collector import Collector
 from semwatchd.engine.crew import Crew
 from semwatchd.engine.dispatcher import Dispatcher
 from semwatchd.engine.health import Health, HealthBoard
+from semwatchd.engine.messages import Setup
 from semwatchd.engine.placement import place_workers, worker_count
 from semwatchd.engine.relay import Relay
 from semwatchd.engine.settings import WorkerSettings
 from semwatchd.engine.supervisor import WorkerPool
-from semwatchd.engine.worker import Setup
 
 #: Named, not imported: the supervisor holds no numpy.
 ANALYSER = "semwatchd.analyser:build"
@@ -56,10 +56,6 @@ class Line:
     journal: Journal
     pool: WorkerPool
     dispatcher: Dispatcher
-
-    def step(self, timeout_s: float) -> None:
-        """One turn of the main thread."""
-        self.dispatcher.step(timeout_s)
 
 
 def start_workers(settings: WorkerSettings, telemetry: Telemetry, log: Log) -> WorkerPool:
@@ -89,7 +85,7 @@ def running_line(config: Config, around: Surroundings, resight: Callable[[str, s
     with ExitStack() as stack:
         path = prepare_journal(config.state_dir)
         stack.enter_context(sole_owner(config.state_dir))
-        journal = stack.enter_context(_running_journal(path, around))
+        journal = stack.enter_context(running_journal(path, around))
         requeued, poisonous = journal.submit(lambda connection: recover(connection, time.time())).result()
         around.log.info("journal_opened", path=str(path), requeued=requeued, quarantined=poisonous)
         relays = stack.enter_context(_running_relays(config, journal, around))
@@ -100,7 +96,9 @@ def running_line(config: Config, around: Surroundings, resight: Callable[[str, s
 
 
 @contextmanager
-def _running_journal(path: Path, around: Surroundings) -> Iterator[Journal]:
+def running_journal(path: Path, around: Surroundings) -> Iterator[Journal]:
+    """Run the journal's writer beside us."""
+
     def on_state(healthy: bool, reason: str) -> None:  # noqa: FBT001 — told by position
         todo = (
             ""

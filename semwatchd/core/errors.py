@@ -6,6 +6,7 @@
     ├── DataError            this input can never work: record it and move on
     ├── FileChangedError     the file was written to while we read it: settle again
     ├── EnvironmentFault     disk, share, permission, database: wait, at no cost to the job
+    │   └── JournalInUseError another daemon owns the journal
     ├── TransientError       the other side may take it later: back off and try again
     │   └── BreakerOpenError the other side has failed too often to be asked now
     ├── PermanentRejection   the other side will never take it: park it for a person
@@ -30,6 +31,10 @@ class FileChangedError(SemwatchdError):
 
 class EnvironmentFault(SemwatchdError):  # noqa: N818 — a fault is the operators' word for it
     """Disk, share, permission or database is in the way; nothing is wrong with the image."""
+
+
+class JournalInUseError(EnvironmentFault):
+    """Another process runs its workers on this journal."""
 
 
 class TransientError(SemwatchdError):

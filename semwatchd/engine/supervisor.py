@@ -20,7 +20,10 @@ from multiprocessing.connection import Connection, Pipe
 
 from semwatchd.core.job import ErrorClass, Failure, Job, Outcome
 from semwatchd.core.ports import Log, Telemetry
-from semwatchd.engine.worker import SINGLE_THREADED, Ready, Reply, Setup
+from semwatchd.engine.messages import Ready, Reply, Setup
+
+#: Keeps numeric libraries from starting helper threads that only fight each other for one core.
+SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 CREDIT = 2  # jobs a worker may hold: one in work, one waiting so that it never idles
 START_LIMIT_S = 60.0  # a worker that has not loaded its libraries by then never will

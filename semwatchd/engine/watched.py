@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from semwatchd.core.job import Context
+from semwatchd.core.job import Context, Lane
 from semwatchd.core.naming import NameRules, printable
 from semwatchd.core.plan import Plan
 from semwatchd.core.ports import JobOrder
@@ -104,10 +104,11 @@ class WatchedFolder:
     names: NameRules = field(default_factory=NameRules)
     patience: Patience = field(default_factory=Patience)
     context: re.Pattern[str] | None = None
+    lane: Lane = Lane.LIVE
 
     def order(self, relpath: str, warnings: tuple[str, ...] = ()) -> JobOrder:
         """Return what is to be done with a complete file."""
-        return JobOrder(plan=self.plan, context=self._context(relpath), warnings=warnings)
+        return JobOrder(plan=self.plan, context=self._context(relpath), lane=self.lane, warnings=warnings)
 
     def _context(self, relpath: str) -> Context:
         found = self.context.search(relpath) if self.context else None

@@ -16,49 +16,20 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError
 from semwatchd.core.job import ErrorClass, Failure, Job, Outcome, Result
 from semwatchd.core.plan import Plan
 from semwatchd.core.ports import Decoder, FileReader, SourceFile
+from semwatchd.engine.messages import Ready, Reply, Setup
 from semwatchd.pipeline.stage import Stage, run_stages
 
 Analyse = Callable[[Job], Outcome]
 
-#: Keeps numeric libraries from starting helper threads that only fight each other for one core.
-SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
 _PR_SET_PDEATHSIG = 1
 _OOM_SCORE = "300"  # when memory runs out, a worker goes before the supervisor
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """The first message to a worker: how to make its ``analyse`` function."""
-
-    factory: str  #: "package.module:function"; called with ``settings``
-    settings: Any  #: picklable
-    memory_limit_bytes: int  #: address space; beyond it an allocation fails instead of the machine
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
-    """The first message from a worker."""
-
-    cores: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """One outcome, and what the worker has used so far."""
-
-    outcome: Outcome
-    rss_bytes: int
-    cpu_s: float
 
 
 def analyse(

@@ -79,6 +79,17 @@ def totals(connection: Connection) -> Totals:
     )
 
 
+def newest_job_id(connection: Connection) -> int:
+    """Return the id of the job made last, 0 before the first."""
+    return connection.execute(select(func.max(job.c.id))).scalar_one() or 0
+
+
+def backfill_counts(connection: Connection, root: str, after_job: int) -> Counts:
+    """Count the backfill jobs of one folder made after a given job, by state."""
+    these = (job.c.id > after_job) & (job.c.root == root) & (job.c.lane == "backfill")
+    return _count_by(connection, job.c.state, these)
+
+
 def quarantined(connection: Connection) -> Iterator[dict[str, Any]]:
     """Yield the jobs set aside for a person, oldest first."""
     for row in connection.execute(select(job).where(SET_ASIDE).order_by(job.c.id)):
@@ -123,14 +134,14 @@ def conservation(connection: Connection) -> tuple[int, int, int]:
     that a sighting in no known state shows as a difference.
     """
     query = (
-        select(sighting.c.state, job.c.state.label("job_state"), func.count().label("count"))
+        select(sighting.c.state, job.c.state.label("job_state"), func.count().label("files"))
         .select_from(sighting.outerjoin(job, sighting.c.job_id == job.c.id))
         .group_by(sighting.c.state, job.c.state)
     )
     rows = connection.execute(query).all()
-    ended = sum(row.count for row in rows if _has_ended(row.state, row.job_state))
-    moving = sum(row.count for row in rows if _is_moving(row.state, row.job_state))
-    return sum(row.count for row in rows), ended, moving
+    ended = sum(row.files for row in rows if _has_ended(row.state, row.job_state))
+    moving = sum(row.files for row in rows if _is_moving(row.state, row.job_state))
+    return sum(row.files for row in rows), ended, moving
 
 
 def _has_ended(state: str, job_state: str | None) -> bool:

@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError
 
 from semwatchd.adapters.sql.journal import open_engine
-from semwatchd.core.errors import EnvironmentFault
+from semwatchd.core.errors import EnvironmentFault, JournalInUseError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -80,7 +80,7 @@ def sole_owner(state_dir: Path) -> Iterator[None]:
 
     Raises
     ------
-    EnvironmentFault
+    JournalInUseError
         Another daemon holds it.
     """
     path = state_dir / "journal.lock"
@@ -90,7 +90,7 @@ def sole_owner(state_dir: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-            raise EnvironmentFault(
+            raise JournalInUseError(
                 f"another semwatchd (pid {owner or 'unknown'}) owns the journal in {state_dir}; "
                 "stop it, or give this one a state_dir of its own"
             ) from error

@@ -1,0 +1,48 @@
+"""The command line: thin; one function per command."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from semwatchd.cli.exits import CONFIGURATION, TRY_LATER, USAGE
+from semwatchd.cli.journal import audit_command, outbox_app, quarantine_app, status_command
+from semwatchd.cli.offline import analyze_command, backfill_command, bench_app, demo_command
+from semwatchd.cli.service import config_app, healthcheck_command, run_command
+from semwatchd.core.errors import ConfigError, EnvironmentFault
+
+_CLICK_USAGE = 2
+
+app = typer.Typer(
+    name="semwatchd",
+    help="Watch a scanning electron microscope, measure every image, lose none.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("run")(run_command)
+app.command("demo")(demo_command)
+app.command("analyze")(analyze_command)
+app.command("backfill")(backfill_command)
+app.add_typer(config_app, name="config")
+app.command("status")(status_command)
+app.command("audit")(audit_command)
+app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(outbox_app, name="outbox")
+app.command("healthcheck")(healthcheck_command)
+app.add_typer(bench_app, name="bench")
+
+
+def main() -> None:
+    """Run the command line and end the process with sysexits' codes."""
+    try:
+        app()
+    except SystemExit as end:
+        sys.exit(USAGE if end.code == _CLICK_USAGE else end.code)
+    except ConfigError as error:
+        print(f"configuration: {len(error.problems)} problem(s)", *error.problems, sep="\n", file=sys.stderr)
+        sys.exit(CONFIGURATION)
+    except EnvironmentFault as error:
+        print(error, file=sys.stderr)
+        sys.exit(TRY_LATER)
