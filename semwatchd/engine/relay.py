@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from semwatchd.core.errors import BreakerOpenError, PermanentRejection, TransientError
 from semwatchd.core.job import DeliveryState
 from semwatchd.core.ports import Event, Log, MesAdapter, Outbox, Telemetry, Verdict
+from semwatchd.core.text import printable
+
+MAX_ERROR_CHARS = 500  #: kept with an event; a person reads it, and there may be thousands
 
 
 class RelaySettings(BaseModel):
@@ -178,9 +181,11 @@ def _give_back(event: Event) -> Verdict:
     return Verdict(seq=event.seq, state=DeliveryState.PENDING, attempts=event.attempts)
 
 
-def _verdict(
-    event: Event, state: DeliveryState, *, not_before: float = 0.0, error: str | None = None
-) -> Verdict:
+def _verdict(event: Event, state: DeliveryState, *, not_before: float = 0.0, error: str = "") -> Verdict:
     return Verdict(
-        seq=event.seq, state=state, attempts=event.attempts + 1, not_before=not_before, error=error
+        seq=event.seq,
+        state=state,
+        attempts=event.attempts + 1,
+        not_before=not_before,
+        error=printable(error)[:MAX_ERROR_CHARS] or None,
     )

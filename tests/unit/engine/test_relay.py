@@ -133,6 +133,14 @@ def test_one_strange_event_does_not_stop_the_others() -> None:
     assert "KeyError" in str(bench.outbox.rows[1].error)
 
 
+def test_the_reason_kept_with_an_event_is_short_and_can_be_written_as_utf8() -> None:
+    bench = Bench("a", answer=refusing(PermanentRejection("no folder /data/\udcff" + "." * 9000), 1))
+    bench.relay.step()
+    reason = str(bench.outbox.rows[1].error)
+    assert reason.startswith("no folder /data/\\xff..")
+    assert len(reason) <= 500
+
+
 def test_a_journal_in_trouble_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench("a")
 
