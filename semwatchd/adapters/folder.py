@@ -156,7 +156,7 @@ class _Watch:
             KeepOutEmitter,
             inotify_fd=self._inotify,
             keep_out=lambda directory: (
-                names.excluded(os.fsdecode(directory.removeprefix(prefix))) and directory.startswith(prefix)
+                directory.startswith(prefix) and names.excluded(os.fsdecode(directory[len(prefix) :]))
             ),
             overflowed=missed.set,
         )

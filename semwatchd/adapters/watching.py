@@ -69,8 +69,9 @@ class WatchedFolders:
         if limit <= 0:
             self._stop.wait(timeout_s)
             return []
+        drained: list[Sight] = []
         try:
-            drained = [self._hints.get(timeout=timeout_s) if timeout_s > 0 else self._hints.get_nowait()]
+            drained.append(self._hints.get(timeout=max(timeout_s, 0.0)))
             while len(drained) < limit:
                 drained.append(self._hints.get_nowait())
         except queue.Empty:

@@ -68,6 +68,6 @@ def printable(name: str) -> str:
 
 
 def _and_above(relpath: str) -> Iterator[str]:
-    while relpath:
+    while relpath.strip("/"):
         yield relpath
         relpath = posixpath.dirname(relpath)
