@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from semwatchd.core.plan import Plan
+from semwatchd.engine.watched import WatchSettings, overlapping_roots, watched_folder
+
+
+def test_the_defaults_fit_a_tool_pc() -> None:
+    settings = WatchSettings(root=Path("/data/sem"), tool="SEM-1")
+    folder = watched_folder(settings, Plan(), network=False)
+    assert folder.names.reads("A.TIF")
+    assert (folder.patience.quiet_s, folder.patience.hold_s) == (2.0, 30.0)
+    assert watched_folder(settings, Plan(), network=True).patience.quiet_s == 10.0
+
+
+def test_a_quiet_time_of_the_users_own_is_kept_on_the_network() -> None:
+    settings = WatchSettings(root=Path("/data/sem"), tool="SEM-1", quiet_s=4)
+    assert watched_folder(settings, Plan(), network=True).patience.quiet_s == 4
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"root": "data"}, "is relative"),
+        ({"tool": ""}, "at least 1 character"),
+        ({"patterns": []}, "at least 1 item"),
+        ({"quiet_s": 0}, "greater than or equal to 0.1"),
+        ({"hold_s": 4000}, "less than or equal to 3600"),
+        ({"exclude": ["/data/sem/old"]}, "below the root"),
+        ({"context": "(?P<lot>"}, "not a regular expression"),
+        ({"context": "(?P<batch>.*)"}, "unknown group batch .allowed: lot, recipe, slot, step, wafer"),
+        ({"context": "L.*"}, "names no group"),
+        ({"quite_s": 1}, "Extra inputs"),
+    ],
+)
+def test_a_wrong_setting_says_what_is_allowed(wrong: dict[str, object], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        WatchSettings.model_validate({"root": "/data/sem", "tool": "SEM-1"} | wrong)
+
+
+def test_folders_within_each_other_are_named_unless_excluded() -> None:
+    outer = WatchSettings(root=Path("/data"), tool="A")
+    inner = WatchSettings(root=Path("/data/sem"), tool="B")
+    assert overlapping_roots([outer, inner])[0].startswith("watch.1.root: /data/sem lies in /data")
+    assert len(overlapping_roots([inner, inner])) == 1
+    apart = WatchSettings(root=Path("/data"), tool="A", exclude=("sem",))
+    assert overlapping_roots([apart, inner]) == []
+    assert overlapping_roots([inner, WatchSettings(root=Path("/data/sem2"), tool="C")]) == []
