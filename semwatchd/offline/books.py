@@ -18,6 +18,7 @@ _JOB_COLUMNS: tuple[Any, ...] = (
     job.c.path,
     job.c.state,
     job.c.reason,
+    job.c.started_at,
     result.c.stored_at,
     result.c.elapsed_ms,
     result.c.registration,
@@ -32,6 +33,7 @@ class JobLine:
     path: str
     state: JobState
     reason: str | None = None
+    started_at: float | None = None  #: epoch seconds; when it was given to a worker
     stored_at: float | None = None  #: epoch seconds
     elapsed_ms: Mapping[str, float]
     registration: Mapping[str, Any] | None = None  #: fields of core.image.Registration
@@ -97,6 +99,7 @@ def _job_line(row: Row[Any]) -> JobLine:
         path=row.path,
         state=JobState(row.state),
         reason=row.reason,
+        started_at=row.started_at,
         stored_at=row.stored_at,
         elapsed_ms=json.loads(row.elapsed_ms) if row.elapsed_ms else {},
         registration=json.loads(row.registration) if row.registration else None,

@@ -18,6 +18,7 @@ OUTCOME = Outcome(
     images=100,
     stored=100,
     received=100,
+    intake_s=0.6,
     seconds=12.0,
     latency_s=(6.0, 11.9),
     stages_ms={"read": 10.0, "spectrum": 30.0},
