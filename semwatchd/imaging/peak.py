@@ -30,7 +30,8 @@ NEWTON_STEPS = 8
 CONVERGED_PX = 1e-3
 LARGEST_STEP_PX = 1.0  #: a larger one would leave the peak for its neighbour
 CORRELATED = 2.25  #: the window makes neighbouring coefficients alike: variance 1.5 times along each axis
-FULL_COHERENCE = 0.9999  #: one ring of a noise-free pair must not outweigh all else
+UNKNOWN_SHARE = 0.3  #: of the frame: standard deviation of a shift that may be any
+LEAST_SHARE = 5e-3  #: of the common power; less may be nothing but the window's side lobes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class Peak:
     shift: Floats
     covariance: Floats  #: 2 x 2, px squared
     significance: tuple[float, float]  #: curvature over its own deviation: flattest and steepest direction
-    information: float  #: nats that one frame tells of the other
+    likeness: float  #: normalised cross-correlation within the band, -1..1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,15 +91,15 @@ def climb(reference: Frame, moved: Frame, start: Floats) -> Peak | None:
     top, left = top + int(whole[0]), left + int(whole[1])
     b = _spectrum(moved[top : top + rows, left : left + columns], plane)
     cross, rest = b * a.conj(), start - whole
-    coherence = _coherence(a, b, _turned(cross, plane, rest), plane)
-    cross *= np.sqrt(coherence).astype(np.float32)[plane.ring].reshape(cross.shape) * plane.used
-    rest = _newton(cross, plane, rest)
-    covariance, significance = _certainty(_turned(cross, plane, rest), plane)
+    weight = _weight(a, b, _turned(cross, plane, rest), plane)
+    rest = _newton(cross * weight, plane, rest)
+    turned = _turned(cross, plane, rest)
+    covariance, significance = _certainty(turned * weight, plane)
     return Peak(
         shift=whole + rest,
         covariance=covariance,
         significance=significance,
-        information=-float(plane.count @ np.log1p(-coherence)),
+        likeness=_likeness(a, b, turned, plane),
     )
 
 
@@ -168,16 +169,22 @@ def _turned(cross: Spectrum, plane: _Plane, shift: Floats) -> Spectrum:
     return cast("Spectrum", cross * down * np.exp(plane.turn_x * np.float32(shift[1])))
 
 
-def _coherence(a: Spectrum, b: Spectrum, turned: Spectrum, plane: _Plane) -> Floats:
-    """Squared coherence of each ring (0..1), less what chance alone would give."""
+def _weight(a: Spectrum, b: Spectrum, turned: Spectrum, plane: _Plane) -> Frame:
+    """Coherence of each coefficient's ring (0..1), less what chance alone would give."""
     common, power_a, power_b = (
         np.bincount(plane.ring, part.ravel())
         for part in (turned.real, a.real**2 + a.imag**2, b.real**2 + b.imag**2)
     )
     squared = np.square(np.maximum(common, 0)) / np.maximum(power_a * power_b, 1e-30)
     by_chance = 1 / plane.count
-    coherence: Floats = np.clip((squared - by_chance) / (1 - by_chance), 0.0, FULL_COHERENCE)
-    return coherence
+    coherence = np.sqrt(np.clip((squared - by_chance) / (1 - by_chance), 0.0, 1.0)).astype(np.float32)
+    weight: Frame = coherence[plane.ring].reshape(turned.shape) * plane.used
+    return weight
+
+
+def _likeness(a: Spectrum, b: Spectrum, turned: Spectrum, plane: _Plane) -> float:
+    power_a, power_b = (float(np.vdot(plane.used, s.real**2 + s.imag**2)) for s in (a, b))
+    return float(np.vdot(plane.used, turned.real)) / max(math.sqrt(power_a * power_b), 1e-30)
 
 
 def _newton(cross: Spectrum, plane: _Plane, shift: Floats) -> Floats:
@@ -204,28 +211,34 @@ def _certainty(turned: Spectrum, plane: _Plane) -> tuple[Floats, tuple[float, fl
     The sandwich rule: nothing is assumed of the noise but that it turns phases to either side alike, so
     scan distortion and changed contrast count as noise too. Huber 1967.
     """
-    fy, fx = plane.turn_y.imag, plane.turn_x.imag
-    curvature = _second(_moments(turned.real, fy, fx))
-    scatter = CORRELATED * _moments(np.square(turned.imag), fy, fx)
-    value, vector = np.linalg.eigh(curvature)
-    flattest, steepest = (
-        float(v) / math.sqrt(max(_fourth(scatter, float(y), float(x)), 1e-60))
-        for v, (y, x) in zip(value, vector.T, strict=True)
-    )
+    agreeing, scatter = turned.real, np.float32(CORRELATED) * np.square(turned.imag)
+    curvature = _second(_moments(agreeing, plane))
+    flattest, steepest = np.linalg.eigh(curvature).eigenvectors.T
     inverse = np.linalg.pinv(curvature)
-    return inverse @ _second(scatter) @ inverse, (flattest, steepest)
+    covariance = inverse @ _second(_moments(scatter, plane)) @ inverse
+    flat = _significance(agreeing, scatter, plane, flattest)
+    if flat == 0:
+        covariance += (UNKNOWN_SHARE * max(plane.window.shape)) ** 2 * np.outer(flattest, flattest)
+    return covariance, (flat, _significance(agreeing, scatter, plane, steepest))
 
 
-def _moments(values: Frame, fy: Frame, fx: Frame) -> Floats:
-    """Sum ``values * fy**j * fx**k`` for j, k = 0..4."""
-    exponent = np.arange(5, dtype=np.float32)[:, None]
-    return (fy**exponent @ values @ (fx**exponent).T).astype(np.float64)
+def _significance(agreeing: Frame, scatter: Frame, plane: _Plane, direction: Floats) -> float:
+    """Curvature along a direction over its own deviation; 0 where only the window makes it curved."""
+    y, x = (np.float32(part) for part in direction)
+    along = np.square((y * plane.turn_y.imag)[:, None] + x * plane.turn_x.imag)
+    blind_y, blind_x = (2 * np.pi * (BLIND_COEFFICIENTS + 0.5) / n for n in plane.window.shape)
+    along[along < (abs(y) * blind_y + abs(x) * blind_x) ** 2] = 0
+    if np.vdot(agreeing, along > 0) < LEAST_SHARE * agreeing.sum():
+        return 0.0
+    deviation = math.sqrt(float(np.vdot(scatter, np.square(along))))
+    return float(np.vdot(agreeing, along)) / max(deviation, 1e-30)
+
+
+def _moments(values: Frame, plane: _Plane) -> Floats:
+    """Sum ``values * fy**j * fx**k`` for j, k = 0..2."""
+    exponent = np.arange(3, dtype=np.float32)[:, None]
+    return (plane.turn_y.imag**exponent @ values @ (plane.turn_x.imag**exponent).T).astype(np.float64)
 
 
 def _second(moments: Floats) -> Floats:
     return np.array([[moments[2, 0], moments[1, 1]], [moments[1, 1], moments[0, 2]]])
-
-
-def _fourth(moments: Floats, y: float, x: float) -> float:
-    """Fourth moment along the direction (y, x)."""
-    return float(sum(math.comb(4, k) * y ** (4 - k) * x**k * moments[4 - k, k] for k in range(5)))

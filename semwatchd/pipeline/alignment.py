@@ -64,7 +64,8 @@ def _shift(reference: Reference, image: SemImage) -> tuple[Shift | None, tuple[s
 
 
 def _registration(shift: Shift, reference_path: str) -> Registration:
-    status = RegistrationStatus.WEAK_AXIS if shift.weak_axis else RegistrationStatus.OK
+    located = not (shift.weak_axis or shift.ambiguous)
+    status = RegistrationStatus.OK if located else RegistrationStatus.WEAK_AXIS
     return Registration(
         reference=reference_path,
         dx_px=shift.dx_px,
