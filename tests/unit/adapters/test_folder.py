@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from watchdog.events import FileClosedEvent, FileMovedEvent
+from watchdog.observers.inotify import InotifyWatchGroup
 from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD, WatchDescriptor
 
 from semwatchd.adapters import folder as folder_module
-from semwatchd.adapters import inotify as inotify_module
 from semwatchd.adapters.folder import FolderWatcher, Listeners
 from semwatchd.core.naming import NameRules
 from semwatchd.core.ports import FolderState
@@ -92,9 +92,14 @@ def test_a_root_behind_a_link_reports_paths_below_the_link(tmp_path: Path, root:
 def test_excluded_directories_get_no_watch(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("keep-out/deep", ".hidden", "lot"):
         (bench.root / name).mkdir(parents=True)
-    watched: list[bytes] = []
+    watched: list[object] = []
     add = InotifyFD.add_callback
-    monkeypatch.setattr(InotifyFD, "add_callback", lambda *a: watched.append(a[1]) or add(*a))  # type: ignore[func-returns-value]  # append returns None on purpose
+
+    def remember(*arguments: object) -> WatchDescriptor:
+        watched.append(arguments[1])
+        return add(*arguments)  # type: ignore[arg-type]  # handed through as they came
+
+    monkeypatch.setattr(InotifyFD, "add_callback", remember)
     bench.watcher.check()
     assert watched == [os.fsencode(bench.root), os.fsencode(bench.root / "lot")]
 
@@ -178,9 +183,12 @@ def test_the_handler_never_raises_into_watchdogs_thread(root: Path) -> None:
 
 def test_only_a_file_moved_by_itself_counts_as_moved_in_one_piece(root: Path) -> None:
     posted: list[tuple[str, str]] = []
-    listeners = Listeners(
-        post=lambda path, how: posted.append((path, how)) is None, list_below=lambda _: True
-    )
+
+    def post(relpath: str, how: str) -> bool:
+        posted.append((relpath, how))
+        return True
+
+    listeners = Listeners(post=post, list_below=lambda _: True)
     handler = folder_module._Handler(str(root), listeners, threading.Event())
     handler.dispatch(FileMovedEvent(f"{root}/x", f"{root}/a.tif"))
     handler.dispatch(FileMovedEvent(f"{root}/y/b.tif", f"{root}/z/b.tif", is_synthetic=True))
@@ -207,14 +215,14 @@ def test_a_root_that_is_a_file_is_lost(tmp_path: Path) -> None:
 def test_what_lies_under_an_unmounted_mount_point_is_not_ours(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder_module.os.path, "ismount", lambda _: True)
+    monkeypatch.setattr(os.path, "ismount", lambda _: True)
     bench.watcher.check()
-    monkeypatch.setattr(folder_module.os.path, "ismount", lambda _: False)
+    monkeypatch.setattr(os.path, "ismount", lambda _: False)
     for _ in range(3):
         health = bench.watcher.check()
         assert health.state is FolderState.LOST
         assert "nothing is mounted" in health.reason
-    monkeypatch.setattr(folder_module.os.path, "ismount", lambda _: True)
+    monkeypatch.setattr(os.path, "ismount", lambda _: True)
     assert bench.watcher.check().state is FolderState.OK
 
 
@@ -236,6 +244,4 @@ def test_stopping_leaves_no_thread_behind(bench: Bench) -> None:
 def test_the_methods_we_lean_on_are_still_watchdogs() -> None:
     """Were one renamed, our override would never be called and exclusions would silently cost watches."""
     for name in ("_add_callback", "on_queue_overflow", "_active_callbacks_by_path"):
-        assert (
-            name in vars(inotify_module.InotifyWatchGroup) | inotify_module.InotifyWatchGroup.__annotations__
-        )
+        assert name in vars(InotifyWatchGroup) | InotifyWatchGroup.__annotations__

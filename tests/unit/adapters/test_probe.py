@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from semwatchd.adapters import probe as probe_module
 from semwatchd.adapters.probe import DiskProbe, ignore_lease_signal
 from semwatchd.core.ports import CompletenessKind
 
@@ -126,7 +125,7 @@ def test_a_lease_being_broken_by_a_writer_counts_as_a_writer(monkeypatch: pytest
     def busy(*_: object) -> int:
         raise BlockingIOError
 
-    monkeypatch.setattr(probe_module.os, "open", busy)
+    monkeypatch.setattr(os, "open", busy)
     assert PROBE.being_written("a.tif") is True
 
 
