@@ -1,0 +1,46 @@
+# Each target does everything it needs on a machine that has only Python 3.11 or newer with venv.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench fmt docs clean
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+run: $(READY) ## see it work: a simulated microscope, the daemon, a receiver; ends by itself
+	$(BIN)/semwatchd demo
+
+test: $(READY) ## run all tests
+	$(BIN)/pytest
+
+check: $(READY) ## format, lint, spelling, types, import contracts, tests: what CI runs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/codespell
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) test
+
+bench: $(READY) ## time the whole line
+	$(BIN)/semwatchd bench pipeline
+
+fmt: $(READY) ## format, and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(READY) ## write the generated reference pages anew
+	$(BIN)/python -c "from semwatchd.adapters.mes.payload import schema_text; print(schema_text(), end='')" > docs/reference/event.schema.json
+	$(BIN)/semwatchd config schema > docs/reference/config.schema.json
+
+clean: ## remove the environment and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("semwatchd needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV) || { echo "python venv is missing: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	touch $(READY)
