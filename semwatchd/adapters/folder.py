@@ -86,7 +86,7 @@ class FolderWatcher:
         except OSError as error:
             return self._lose(f"{self._root}: {error.strerror}", _ADVICE.get(type(error), _LOOK_AT_IT))
         if self._is_mount and not os.path.ismount(self._root):
-            return self._lose(f"{self._root}: nothing is mounted there any more", "mount the share again")
+            return self._lose(f"{self._root}: nothing is mounted there any more", _MOUNT_IT)
         if identity != self._identity:
             self._meet(identity)
         elif not self._network and self._clock() >= self._retry_at and not self._watched():
@@ -213,6 +213,7 @@ class _Handler(FileSystemEventHandler):
 
 
 _LOOK_AT_IT = "check the disk or the share, and that the daemon's user may list the folder"
+_MOUNT_IT = "mount the share again; restart the daemon if it is to be a plain folder from now on"
 _ADVICE: dict[type[OSError], str] = {
     FileNotFoundError: "create the folder again, mount its share, or correct watch.root",
     NotADirectoryError: "correct watch.root: it must be a folder",

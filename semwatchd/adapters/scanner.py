@@ -26,16 +26,26 @@ class Scanner:
     ----------
     clock
         Wall-clock seconds, to compare with the file system's times.
+    stopped
+        Asked before every directory; True ends the scan.
     """
 
     def __init__(
-        self, root: str, names: NameRules, known_in: KnownIn, *, clock: Callable[[], float], logger: Log
+        self,
+        root: str,
+        names: NameRules,
+        known_in: KnownIn,
+        *,
+        clock: Callable[[], float],
+        logger: Log,
+        stopped: Callable[[], bool],
     ) -> None:
         self._root = root
         self._names = names
         self._known_in = known_in
         self._clock = clock
         self._logger = logger
+        self._stopped = stopped
         self._directories: set[str] = {""}
         self._silenced: set[str] = set()
 
@@ -56,7 +66,7 @@ class Scanner:
 
     def _scan(self, top: str, enters: Callable[[str], bool]) -> Iterator[str]:
         waiting = [top]
-        while waiting:
+        while waiting and not self._stopped():
             directory = waiting.pop()
             try:
                 children, fresh = self._list(directory)

@@ -42,7 +42,9 @@ class WatchedFolders:
 
     def add(self, root: str, names: NameRules, *, network: bool) -> None:
         """Watch one more folder; only before ``start``."""
-        scanner = Scanner(root, names, self._known_in, clock=time.time, logger=self._logger)
+        scanner = Scanner(
+            root, names, self._known_in, clock=time.time, logger=self._logger, stopped=self._stop.is_set
+        )
         scan = _ScanThread(root, scanner, self._post_found, self._stop, self._clock)
         listeners = Listeners(post=lambda relpath, how: self._post(root, relpath, how), list_below=scan.wish)
         self._scans[root] = scan

@@ -41,7 +41,7 @@ class IntakeLoop:
         self._report = report
         self._health: dict[str, FolderHealth] = {}
         self._check_at = clock()
-        self._next_due: float | None = None
+        self._next_due: float | None = clock()
 
     def run(self, stop: threading.Event) -> None:
         """Turn until ``stop`` is set. Whatever goes wrong unforeseen is raised: the process must end."""
@@ -52,10 +52,9 @@ class IntakeLoop:
 
     def turn(self) -> None:
         """Do one round; waits at most half a second for a hint."""
-        if self._clock() >= self._check_at:
-            self._check()
         self._take_hints()
-        # A stalled round must not be mistaken for files that are gone: the folders are asked first.
+        # Directly before the files are looked at: after a pause, a folder that was lost meanwhile must not
+        # be taken for files that are gone.
         if self._clock() >= self._check_at:
             self._check()
         self._next_due = self._intake.step(self._clock())

@@ -24,7 +24,15 @@ class Bench:
         self.lines = ListLog()
         self.clock = FakeClock(root.stat().st_mtime)
         names = NameRules(exclude=("old",))
-        self.scanner = Scanner(str(root), names, self.log.known_in, clock=self.clock, logger=self.lines)
+        self.stopping = False
+        self.scanner = Scanner(
+            str(root),
+            names,
+            self.log.known_in,
+            clock=self.clock,
+            logger=self.lines,
+            stopped=lambda: self.stopping,
+        )
 
     def put(self, relpath: str, content: bytes = b"x") -> Path:
         path = self.root / relpath
@@ -104,6 +112,12 @@ def test_a_hot_scan_enters_directories_made_since(bench: Bench) -> None:
     assert bench.hot() == ["made/deep/c.tif"]
     bench.put("made/deep/d.tif")
     assert bench.hot() == ["made/deep/c.tif", "made/deep/d.tif"]
+
+
+def test_a_scan_ends_when_it_is_told_to(bench: Bench) -> None:
+    bench.put("lot/a.tif")
+    bench.stopping = True
+    assert bench.full() == []
 
 
 def test_a_directory_that_went_away_is_no_trouble(bench: Bench) -> None:
