@@ -89,8 +89,8 @@ def show_run(console: Console, run: Run, places: Places) -> None:
             "file finished → stored": _in_words(summary.file_to_stored),
             "file finished → delivered": _in_words(summary.file_to_delivered),
             "CPU of the workers": figure(worker_cpu_ms(run), "ms per image", 1),
-            "registration against the truth": f"{figure(summary.registration_rms_px, 'px RMS', 3)}"
-            f" over {summary.registered} images",
+            "registration against the truth": f"{figure(summary.registration_rms_px, 'px RMS', 3)}, "
+            f"{figure(summary.registration_worst_px, 'px', 3)} at worst, over {summary.registered} images",
         },
     )
     show_rows(console, "Where to look", _shown(asdict(places)) | {"metrics (were at)": run.metrics_url})

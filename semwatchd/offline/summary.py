@@ -37,6 +37,7 @@ class Summary:
     file_to_delivered: Latency
     registered: int  #: images whose shift was measured on both axes
     registration_rms_px: float | None  #: length of the difference between measured and true shift
+    registration_worst_px: float | None  #: the longest of them
     problems: tuple[str, ...]  #: empty when the books balance
 
 
@@ -66,6 +67,7 @@ def summarise(entries: Sequence[Entry], books: Books, arrivals: Mapping[str, Seq
         file_to_delivered=_delivery_latency(books, stored, finished_at),
         registered=len(errors),
         registration_rms_px=_rms(errors),
+        registration_worst_px=max(errors, default=None),
         problems=(*job_problems(entries, books.jobs), *delivery_problems(books, arrivals)),
     )
 

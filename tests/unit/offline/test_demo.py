@@ -23,6 +23,7 @@ SUMMARY = Summary(
     file_to_delivered=Latency(p50_s=None, p99_s=None),
     registered=40,
     registration_rms_px=0.012,
+    registration_worst_px=0.03,
     problems=(),
 )
 

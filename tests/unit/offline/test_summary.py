@@ -80,6 +80,7 @@ def test_a_run_that_went_well_balances_and_gives_its_figures() -> None:
     assert summary.file_to_delivered.p99_s == pytest.approx(5.0)
     assert summary.registered == 2
     assert summary.registration_rms_px == pytest.approx(0.05 / 2**0.5)
+    assert summary.registration_worst_px == pytest.approx(0.05)
 
 
 def test_it_does_not_matter_which_copy_of_the_bytes_came_first() -> None:
