@@ -60,7 +60,13 @@ def _pack(order: str, kind: int, values: Sequence[int]) -> bytes:
 
 
 def grey_page(
-    width: int, height: int, *, bits: int = 8, compression: int = 1, count: int = 0, **more: Any
+    width: int,
+    height: int,
+    *,
+    bits: int = 8,
+    compression: int = 1,
+    count: int = 0,
+    **more: tuple[int, Sequence[int]],
 ) -> dict[int, tuple[int, Sequence[int]]]:
     """Tags of a grey page in one strip of ``count`` bytes that lies where the body begins."""
     tags: dict[int, tuple[int, Sequence[int]]] = {
@@ -77,7 +83,7 @@ def grey_page(
     return tags | {int(code.removeprefix("t")): value for code, value in more.items()}
 
 
-def saved(pixels: NDArray[Any], **options: Any) -> bytes:
+def saved(pixels: NDArray[Any], **options: Any) -> bytes:  # noqa: ANN401 — whatever tifffile takes
     """Honest TIFF bytes as tifffile writes them."""
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, pixels, **options)
@@ -140,17 +146,17 @@ def deflate_bomb() -> bytes:
 
 
 def lzw_bomb() -> bytes:
-    packed = imagecodecs.lzw_encode(bytes(1 << 26))
+    packed = bytes(imagecodecs.lzw_encode(bytes(1 << 26)))
     return build_tiff(grey_page(64, 64, compression=5, count=len(packed)), packed)
 
 
 def zstd_bomb() -> bytes:
-    packed = imagecodecs.zstd_encode(bytes(1 << 29))
+    packed = bytes(imagecodecs.zstd_encode(bytes(1 << 29)))
     return build_tiff(grey_page(64, 64, compression=50000, count=len(packed)), packed)
 
 
 def lzma_bomb() -> bytes:
-    packed = imagecodecs.lzma_encode(bytes(1 << 27))
+    packed = bytes(imagecodecs.lzma_encode(bytes(1 << 27)))
     return build_tiff(grey_page(64, 64, compression=34925, count=len(packed)), packed)
 
 
@@ -233,7 +239,7 @@ def corrupt_deflate() -> bytes:
 
 
 def short_lzw() -> bytes:
-    packed = imagecodecs.lzw_encode(bytes(range(100)))
+    packed = bytes(imagecodecs.lzw_encode(bytes(range(100))))
     return build_tiff(grey_page(64, 64, compression=5, count=len(packed)), packed)
 
 

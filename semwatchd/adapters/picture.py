@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from semwatchd.adapters.raster_layout import Fetch
-from semwatchd.adapters.tiff_layout import Tag, TiffFile
+from semwatchd.adapters.tiff_parse import Tag, TiffFile
 from semwatchd.core.errors import DataError
 from semwatchd.imaging.gray import Samples, luminance
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from semwatchd.adapters.picture import Decoded
 from semwatchd.adapters.raster import decode_bmp, decode_jpeg, decode_png
 from semwatchd.adapters.raster_layout import BMP_MAGIC, JPEG_MAGIC, PNG_MAGIC
 from semwatchd.adapters.tiff import decode_tiff
-from semwatchd.adapters.tiff_layout import TIFF_MAGIC
+from semwatchd.adapters.tiff_parse import TIFF_MAGIC
 from semwatchd.adapters.vendors.recognise import vendor_facts
 from semwatchd.core.errors import DataError
 from semwatchd.core.image import ImageFacts, SemImage
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from semwatchd.core.image import Pixels
 
 DEFAULT_MAX_PIXELS = 100_000_000
-
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it would log we raise, once and in words
 
 
 def decode(source: SourceFile, max_pixels: int = DEFAULT_MAX_PIXELS) -> SemImage:

@@ -47,7 +47,7 @@ def read_once(path: str, max_bytes: int = DEFAULT_MAX_BYTES) -> SourceFile:
 
 def _read(path: str, max_bytes: int) -> SourceFile:
     descriptor = os.open(path, _FLAGS)
-    with open(descriptor, "rb", buffering=0) as file:
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             raise DataError(f"{path} is not a regular file: nothing is read from it")

@@ -59,10 +59,10 @@ def fill_non_finite(pixels: Pixels) -> tuple[Pixels, int]:
 def invert(samples: Samples, bits: int) -> Samples:
     """Turn a picture stored with white as zero; ``bits`` are the file's bits per sample."""
     if samples.dtype == np.bool_:
-        return ~samples
-    if samples.dtype.kind == "u":
-        return samples.dtype.type((1 << bits) - 1) - samples
-    return samples.max() - samples
+        return np.logical_not(samples)
+    white = samples.dtype.type((1 << bits) - 1) if samples.dtype.kind == "u" else samples.max()
+    inverted: Samples = np.subtract(white, samples)
+    return inverted
 
 
 def luminance(colour: Samples) -> tuple[Samples, int]:
@@ -92,14 +92,19 @@ def palette_grey(indices: Samples, colours: NDArray[np.uint16]) -> tuple[Samples
         Unsigned integers.
     colours
         Red, green and blue rows of 16-bit values (3, entries); writers that meant 8 bits are understood.
+
+    Raises
+    ------
+    ValueError
+        Where an index has no entry.
     """
-    if colours.max() > 255:
-        colours = colours >> 8
-    levels = colours.shape[1]
-    plain = (colours[0] == colours[1]) & (colours[1] == colours[2])
-    if plain.all() and np.array_equal(colours[0], np.arange(levels)):
+    eight_bits: Samples = colours // 256 if colours.max() > 255 else colours
+    red, green, blue = eight_bits
+    levels = red.size
+    plain = (red == green) & (green == blue)
+    if plain.all() and np.array_equal(red, np.arange(levels)):
         return indices, 0
-    table = np.where(plain, colours[0], np.rint(_LUMA @ colours)).astype(np.uint8)
+    table = np.where(plain, red, np.rint(_LUMA @ eight_bits)).astype(np.uint8)
     if int(indices.max()) >= levels:
         raise ValueError(f"the picture uses palette entry {int(indices.max())} of {levels}")
     used = np.bincount(indices.ravel(), minlength=levels)

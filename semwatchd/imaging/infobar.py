@@ -43,8 +43,8 @@ class _Foot:
     def share(self, same: int) -> NDArray[np.float32]:
         """Share of each row that is background."""
         flat = cv2.inRange(self.distance, np.array(0), np.array(same))
-        share: NDArray[np.float32] = cv2.reduce(flat, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel() / 255
-        return share
+        share = cv2.reduce(flat, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F).ravel()
+        return np.asarray(share / 255, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def find_info_bar(pixels: Samples) -> int:
     for same in (_SAME, _SAME_JPEG):
         strip = _best_strip(foot, height, same)
         if strip is not None:
-            return height - foot.first_row - strip.start
+            return int(height - foot.first_row - strip.start)
     return 0
 
 
@@ -85,7 +85,8 @@ def _foot(pixels: Samples) -> _Foot | None:
     level = int(counts.argmax())
     if counts[max(0, level - _SAME) : level + _SAME + 1].sum() < _TEXT * last.size:
         return None
-    return _Foot(cv2.absdiff(region, np.array([level], np.float64)), first_row)
+    distance = cv2.absdiff(region, np.array([level], np.float64))
+    return _Foot(distance.astype(np.uint8, copy=False), first_row)
 
 
 def _as_bytes(region: Samples) -> NDArray[np.uint8]:

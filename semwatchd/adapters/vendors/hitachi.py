@@ -9,6 +9,7 @@ from semwatchd.adapters.vendors.said import (
     metres,
     millimetres,
     number,
+    other_width,
     pixel_nm,
     scaled,
     unusable,
@@ -24,11 +25,7 @@ def read_hitachi(text: str, where: str, width: int) -> VendorFacts:
     warnings = unusable(where, written, size)
     columns = number(values.get("DataSize"))
     if size is not None and columns not in {None, width}:
-        warnings = (
-            f"pixel_size: {where} describes a picture of {values['DataSize'][:20]}, the file has {width} columns; "
-            "its pixel size is left out",
-        )
-        size = None
+        size, warnings = None, other_width(where, columns, width)
     date = f"{values.get('Date', '')} {values.get('Time', '')}"
     return VendorFacts(
         vendor=Vendor.HITACHI,

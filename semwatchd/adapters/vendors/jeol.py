@@ -10,6 +10,7 @@ from semwatchd.adapters.vendors.said import (
     metres,
     millimetres,
     number,
+    other_width,
     pixel_nm,
     scaled,
     unusable,
@@ -24,11 +25,7 @@ def read_jeol(text: str, width: int, height: int) -> VendorFacts:
     size, source = _pixel_size(values)
     warnings = unusable("sidecar .txt", values.get("SM_MICRON_MARKER"), size)
     if size is not None and columns not in {None, width}:
-        warnings = (
-            f"pixel_size: the sidecar .txt describes a scan of {columns} columns, the file has {width}; "
-            "its pixel size is left out",
-        )
-        size = source = None
+        size, source, warnings = None, None, other_width("sidecar .txt", columns, width)
     date = f"{values.get('CM_DATE', '')} {values.get('CM_TIME', '')}"
     return VendorFacts(
         vendor=Vendor.JEOL,
@@ -59,7 +56,7 @@ def _scan_size(values: dict[str, str]) -> tuple[int | None, int | None]:
 
 
 def _pixel_size(values: dict[str, str]) -> tuple[float | None, str | None]:
-    """The stated pixel size of newer tools, else the micron bar's length over its pixels."""
+    """Take the stated pixel size of newer tools, else the micron bar's length over its pixels."""
     stated = pixel_nm(metres(values.get("CM_PIXEL_SIZE")))
     if stated is not None:
         return stated, "sidecar .txt $CM_PIXEL_SIZE"

@@ -36,14 +36,23 @@ def vendor_facts(picture: Decoded, path: str) -> VendorFacts:
 
 
 def _of_tags(picture: Decoded, width: int, height: int) -> VendorFacts | None:
-    tags = picture.directory
+    """Ask each maker's tag in turn."""
     for code, name in _FEI.items():
         if "[" in (text := _text(picture, code))[:4096]:
             return read_thermo(text, name, width, height)
+    return _of_zeiss(picture, width) or _of_others(picture, width, height)
+
+
+def _of_zeiss(picture: Decoded, width: int) -> VendorFacts | None:
+    tags = picture.directory
     if _FIBICS in tags:  # before CZ_SEM: Atlas scans by itself, SmartSEM's magnification is then not its own
         return read_fibics(_text(picture, _FIBICS), width)
     if _CZ_SEM in tags:
         return read_cz_sem(_text(picture, _CZ_SEM), width)
+    return None
+
+
+def _of_others(picture: Decoded, width: int, height: int) -> VendorFacts | None:
     if any(mark in (text := _text(picture, _TESCAN)) for mark in tescan.MARKS):
         return read_tescan(text, f"{_TESCAN} TESCAN", height)
     for code, name in ((_XP_COMMENT, "40092 XPComment"), (_XP_AUTHOR, "40093 XPAuthor")):
@@ -54,7 +63,7 @@ def _of_tags(picture: Decoded, width: int, height: int) -> VendorFacts | None:
         facts = read_aspex(_text(picture, _DESCRIPTION))
         # The description's time is that of the analysis the picture belongs to.
         return replace(facts, acquired_at=written or facts.acquired_at)
-    return read_noran() if noran.TAGS & tags.keys() else None
+    return read_noran() if noran.TAGS & picture.directory.keys() else None
 
 
 def _of_sidecar(path: str, width: int, height: int) -> VendorFacts | None:

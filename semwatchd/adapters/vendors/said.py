@@ -89,7 +89,8 @@ def iso_time(text: str, *formats: str) -> str | None:
 
 def ini(text: str) -> dict[str, str]:
     """Read "[Section]" and "key=value" lines into {"Section/key": value}; the first of a kind counts."""
-    section, values = "", {}
+    section = ""
+    values: dict[str, str] = {}
     for line in text.splitlines():
         key, equals, value = line.partition("=")
         if equals:
@@ -106,6 +107,12 @@ def square_pixel(across_m: float | None, down_m: float | None) -> tuple[str, ...
     return (
         f"pixel_not_square: {across_m * 1e9:.6g} nm across, {down_m * 1e9:.6g} nm down; across is reported",
     )
+
+
+def other_width(where: str, columns: float | None, width: int) -> tuple[str, ...]:
+    """Warn that the maker describes a picture of another width than the file's."""
+    said = f"pixel_size: {where} describes a picture of {columns or 0:.0f} columns, the file has {width}"
+    return (f"{said}; its pixel size is left out",)
 
 
 def unusable(what: str, value: str | None, result: float | None) -> tuple[str, ...]:

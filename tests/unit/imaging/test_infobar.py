@@ -14,12 +14,17 @@ from semwatchd.imaging.infobar import find_info_bar
 Grey = NDArray[Any]
 
 
+def as_bytes(picture: Grey) -> Grey:
+    clipped: Grey = np.clip(picture, 0, 255).astype(np.uint8)
+    return clipped
+
+
 def scene(height: int, width: int, seed: int = 0, noise: float = 12.0, level: float = 110.0) -> Grey:
     """Blurred grains with noise, as a detector delivers them."""
     rng = np.random.default_rng(seed)
-    grains = cv2.GaussianBlur(rng.standard_normal((height, width)).astype(np.float32), (0, 0), 6.0)
+    grains: Grey = cv2.GaussianBlur(rng.standard_normal((height, width)).astype(np.float32), (0, 0), 6.0)
     grains *= 30.0 / grains.std()
-    return np.clip(level + grains + noise * rng.standard_normal(grains.shape), 0, 255).astype(np.uint8)
+    return as_bytes(level + grains + noise * rng.standard_normal(grains.shape))
 
 
 def draw_bar(picture: Grey, rows: int, *, paper: int = 0, ink: int = 255, line: bool = False) -> Grey:
@@ -49,7 +54,7 @@ def draw_bar(picture: Grey, rows: int, *, paper: int = 0, ink: int = 255, line: 
     ("height", "width", "rows"), [(943, 1024, 59), (768, 1024, 78), (480, 640, 32), (2200, 2048, 140)]
 )
 def test_an_opaque_bar_is_found_to_the_row(
-    height: int, width: int, rows: int, paper: int, ink: int, line: bool
+    height: int, width: int, rows: int, paper: int, ink: int, *, line: bool
 ) -> None:
     picture = draw_bar(scene(height, width), rows, paper=paper, ink=ink, line=line)
     assert find_info_bar(picture) == rows
@@ -98,7 +103,7 @@ def test_once_the_bar_is_cut_nothing_more_is() -> None:
 def lines(height: int, width: int, pitch: int, *, noise: float, blur: float) -> Grey:
     """Horizontal lines and spaces of a resist pattern."""
     square = np.where(np.arange(height) % pitch < pitch // 2, 190.0, 15.0)
-    picture = np.repeat(square[:, None], width, axis=1).astype(np.float32)
+    picture: Grey = np.repeat(square[:, None], width, axis=1).astype(np.float32)
     if blur:
         picture = cv2.GaussianBlur(picture, (0, 0), blur)
     return np.clip(picture + noise * np.random.default_rng(1).standard_normal(picture.shape), 0, 255).astype(
@@ -115,13 +120,13 @@ def test_horizontal_lines_along_the_bottom_are_no_bar(pitch: int, blur: float, n
 
 def test_a_black_space_with_particles_is_no_bar() -> None:
     """Clipped to black, full width, at the bottom, with bright spots: only the blurred edge tells."""
-    picture = np.full((480, 512), 170.0, np.float32)
+    picture: Grey = np.full((480, 512), 170.0, np.float32)
     picture[440:] = -40.0
     for number in range(12):
         cv2.circle(picture, (20 + 40 * number, 460), 4, 200.0, -1)
     picture = cv2.GaussianBlur(picture, (0, 0), 1.5)
-    picture += 12.0 * np.random.default_rng(2).standard_normal(picture.shape).astype(np.float32)
-    assert find_info_bar(np.clip(picture, 0, 255).astype(np.uint8)) == 0
+    noise = 12.0 * np.random.default_rng(2).standard_normal(picture.shape)
+    assert find_info_bar(as_bytes(picture + noise)) == 0
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
