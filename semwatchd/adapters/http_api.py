@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from semwatchd.core.errors import EnvironmentFault
-from semwatchd.core.text import printable
+from semwatchd.core.paths import one_line
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 GOODBYE_S = 10.0  #: longest wait for the server's end; it gives open answers 2 s
@@ -85,7 +85,7 @@ def build_app(
 
     def readyz(_: Request) -> Response:
         failed = [
-            f"{name}: {printable(part.reason)}"
+            f"{name}: {one_line(part.reason)}"
             for name, part in health.snapshot().items()
             if part.state == "failed"
         ]
@@ -123,8 +123,8 @@ def _shown(part: Part) -> dict[str, str]:
     return {
         "state": str(part.state),
         "since": since,
-        "reason": printable(part.reason),
-        "todo": printable(part.todo),
+        "reason": one_line(part.reason),
+        "todo": one_line(part.todo),
     }
 
 
@@ -137,7 +137,7 @@ def _page(parts: Mapping[str, Part], figures: Mapping[str, Any]) -> str:
 
 
 def _row(*cells: str) -> str:
-    return "<tr>" + "".join(f"<td>{escape(printable(cell))}" for cell in cells) + "</tr>\n"
+    return "<tr>" + "".join(f"<td>{escape(one_line(cell))}" for cell in cells) + "</tr>\n"
 
 
 class HttpServer:

@@ -10,7 +10,7 @@ from typing import TextIO
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
-from semwatchd.core.text import printable
+from semwatchd.core.paths import one_line
 
 #: syslog's levels, which the system's journal reads from a "<N>" before the line.
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
@@ -36,7 +36,7 @@ def configure_logging(*, json: bool, level: str = "INFO", stream: TextIO | None 
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
-        _printable,
+        _on_one_line,
     ]
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
@@ -88,9 +88,9 @@ def _is_the_journal(stream: TextIO) -> bool:
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
-def _printable(_logger: WrappedLogger, _name: str, fields: EventDict) -> EventDict:
-    """Write undecodable bytes of file names as escapes; a log line must never be the thing that fails."""
+def _on_one_line(_logger: WrappedLogger, _name: str, fields: EventDict) -> EventDict:
+    """Write out what no log can carry; a name of odd bytes must neither break a line nor stop it."""
     for name, value in fields.items():
         if isinstance(value, str):
-            fields[name] = printable(value)
+            fields[name] = one_line(value)
     return fields

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from semwatchd.core.job import DeliveryState, ErrorClass, Job, JobState
-from semwatchd.core.text import printable
+from semwatchd.core.paths import one_line
 from semwatchd.core.version import VERSION
 
 #: Seconds from seeing a file to its stored numbers; 30 s is the promise, so it is a boundary.
@@ -107,7 +107,7 @@ class PrometheusTelemetry:
 
     def _start_at_zero(self, tools: Sequence[str], destinations: Sequence[str], roots: Sequence[str]) -> None:
         for root in roots:
-            self._overflows.labels(printable(root))
+            self._overflows.labels(one_line(root))
         for tool in tools:
             self._end_to_end.labels(tool)
             for outcome in FINAL_STATES.values():
@@ -129,15 +129,15 @@ class PrometheusTelemetry:
 
     def sighted(self, tool: str, how: str) -> None:
         """Count a file seen; ``how`` says by which means."""
-        self._detected.labels(printable(tool), how).inc()
+        self._detected.labels(one_line(tool), how).inc()
 
     def watcher_overflowed(self, root: str) -> None:
         """Count a loss of file events under ``root``."""
-        self._overflows.labels(printable(root)).inc()
+        self._overflows.labels(one_line(root)).inc()
 
     def job_ended(self, job: Job, state: JobState, error_class: ErrorClass | None) -> None:
         """Count an attempt's end, its error, and whether it is to be repeated."""
-        tool = printable(job.context.tool)
+        tool = one_line(job.context.tool)
         if error_class is not None:
             self._errors.labels(tool, error_class).inc()
         if state in FINAL_STATES:
@@ -149,7 +149,7 @@ class PrometheusTelemetry:
 
     def job_timed(self, tool: str, elapsed_ms: Mapping[str, float], end_to_end_s: float) -> None:
         """Record how long an image took, in all and by stage."""
-        self._end_to_end.labels(printable(tool)).observe(end_to_end_s)
+        self._end_to_end.labels(one_line(tool)).observe(end_to_end_s)
         for stage, milliseconds in elapsed_ms.items():
             self._stage.labels(stage).observe(milliseconds / 1e3)
 
@@ -228,7 +228,7 @@ def _family(
 ) -> GaugeMetricFamily:
     family = GaugeMetricFamily(f"semwatchd_{name}", says, labels=labels)
     for key, value in values.items():
-        family.add_metric([printable(part) for part in key], value)
+        family.add_metric([one_line(part) for part in key], value)
     return family
 
 

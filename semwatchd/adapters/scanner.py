@@ -7,7 +7,8 @@ import posixpath
 from collections.abc import Callable, Iterator, Mapping
 
 from semwatchd.adapters.probe import stamp_of
-from semwatchd.core.naming import NameRules, printable
+from semwatchd.core.naming import NameRules
+from semwatchd.core.paths import escape
 from semwatchd.core.ports import FileStamp, Log
 
 HOT_S = 86_400.0  #: a directory that has changed within a day is looked at more often
@@ -109,7 +110,7 @@ class Scanner:
         self._directories.discard(directory)
         if directory not in self._silenced and not isinstance(error, FileNotFoundError):
             self._silenced.add(directory)
-            path = printable(posixpath.join(self._root, directory))
+            path = escape(posixpath.join(self._root, directory))
             self._logger.warning("directory_not_scanned", path=path, reason=error.strerror)
 
 

@@ -62,11 +62,6 @@ def described_images(name: str) -> Iterator[str]:
         yield stem + suffix.upper()
 
 
-def printable(name: str) -> str:
-    """``name`` fit for logs, reasons and databases: what cannot be shown is written as an escape."""
-    return repr(name)[1:-1]
-
-
 def _and_above(relpath: str) -> Iterator[str]:
     while relpath.strip("/"):
         yield relpath

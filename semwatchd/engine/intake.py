@@ -11,7 +11,8 @@ import posixpath
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from semwatchd.core.naming import described_images, is_sidecar, printable
+from semwatchd.core.naming import described_images, is_sidecar
+from semwatchd.core.paths import escape
 from semwatchd.core.ports import FileProbe, FileStamp, Log, Sighting, SightingLog, Telemetry
 from semwatchd.engine.settling import Candidate, Ignored, Ready, Step, Vanished, Wait, advance
 from semwatchd.engine.watched import WatchedFolder
@@ -200,7 +201,7 @@ class Intake:
             return None
         if is_sidecar(name):
             return f"sidecar of {self._described_by(candidate, name)}"
-        suffix = printable(posixpath.splitext(name)[1])
+        suffix = escape(posixpath.splitext(name)[1])
         return f"unknown file type {suffix or '(no suffix)'}; add a pattern to read it"
 
     def _described_by(self, candidate: Candidate, name: str) -> str:
@@ -208,16 +209,16 @@ class Intake:
         for image in described_images(name):
             try:
                 if self._probe.look(candidate.root, posixpath.join(directory, image)):
-                    return printable(image)
+                    return escape(image)
             except OSError:
                 break
-        return f"an image named like '{printable(posixpath.splitext(name)[0])}', not here yet"
+        return f"an image named like '{escape(posixpath.splitext(name)[0])}', not here yet"
 
     def _stale(self, step: Wait) -> None:
         """Tell a person once. Without room its place is given up: the journal and the scans keep it."""
         candidate = step.candidate
         if not candidate.complained:
-            self._logger.warning("stale_partial", path=printable(candidate.path), reason=step.reason)
+            self._logger.warning("stale_partial", path=escape(candidate.path), reason=step.reason)
         if self.room:
             self._keep(replace(candidate, complained=True), step.until)
         else:

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from semwatchd.core.errors import BreakerOpenError, PermanentRejection, TransientError
 from semwatchd.core.job import DeliveryState
+from semwatchd.core.paths import one_line
 from semwatchd.core.ports import Event, Log, MesAdapter, Outbox, Telemetry, Verdict
-from semwatchd.core.text import printable
 
 MAX_ERROR_CHARS = 500  #: kept with an event; a person reads it, and there may be thousands
 
@@ -187,5 +187,5 @@ def _verdict(event: Event, state: DeliveryState, *, not_before: float = 0.0, err
         state=state,
         attempts=event.attempts + 1,
         not_before=not_before,
-        error=printable(error)[:MAX_ERROR_CHARS] or None,
+        error=one_line(error)[:MAX_ERROR_CHARS] or None,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass, replace
 
-from semwatchd.core.naming import printable
+from semwatchd.core.paths import one_line
 from semwatchd.core.ports import Completeness, CompletenessKind, FileProbe, FileStamp
 
 FIRST_DELAY_S = 0.5  #: before a file that was not complete is looked at again
@@ -128,7 +128,7 @@ def _suspect(
 ) -> Step:
     hold_until = candidate.active_at + patience.hold_s
     if now >= hold_until:
-        return Ready(stamp, (f"suspect_partial: {printable(content.reason)}",))
+        return Ready(stamp, (f"suspect_partial: {one_line(content.reason)}",))
     waiting = _wait(candidate, now, content.reason)
     return replace(waiting, until=min(waiting.until, hold_until))
 

@@ -11,7 +11,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from semwatchd.core.job import Context, Lane
-from semwatchd.core.naming import NameRules, printable
+from semwatchd.core.naming import NameRules
+from semwatchd.core.paths import escape
 from semwatchd.core.plan import Plan
 from semwatchd.core.ports import JobOrder
 from semwatchd.engine.settling import Patience
@@ -113,7 +114,7 @@ class WatchedFolder:
     def _context(self, relpath: str) -> Context:
         found = self.context.search(relpath) if self.context else None
         groups = found.groupdict() if found else {}
-        return Context(tool=self.tool, **{name: printable(text) for name, text in groups.items() if text})
+        return Context(tool=self.tool, **{name: escape(text) for name, text in groups.items() if text})
 
 
 def watched_folder(settings: WatchSettings, plan: Plan, *, network: bool) -> WatchedFolder:

@@ -18,8 +18,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from semwatchd.core.image import RegistrationStatus, Vendor
 from semwatchd.core.job import Result
+from semwatchd.core.paths import escape, one_line
 from semwatchd.core.ports import RenderedEvent
-from semwatchd.core.text import printable
 from semwatchd.core.version import VERSION
 
 RESULT_TYPE: Final = "io.semwatchd.image.result.v1"
@@ -30,7 +30,8 @@ EVENT_SCHEMA = "urn:semwatchd:event:v1"  #: of the envelope with its ``data``
 _NAMESPACE = UUID("09454e79-0b3e-4ca0-a561-f49b0fafc6e8")
 
 
-Text = Annotated[str, AfterValidator(printable)]
+Text = Annotated[str, AfterValidator(one_line)]
+Name = Annotated[str, AfterValidator(escape)]
 
 
 class _Model(BaseModel):
@@ -52,11 +53,11 @@ class ContextData(_Model):
 class ImageData(_Model):
     """What the file says of itself. The picture is never embedded."""
 
-    name: Text
-    """File name. Bytes that are not UTF-8 are written as \\xNN."""
-    path: Text
+    name: Name
+    """File name. Bytes that are not UTF-8 and control characters are written as \\xNN, a backslash as two."""
+    path: Name
     """Path as the daemon sees it; other machines may see the folder under another name."""
-    root: Text
+    root: Name
     """The watched folder, so that path without it is the same on every machine."""
     sha256: Text
     """Of the file's bytes, hexadecimal."""
@@ -88,7 +89,7 @@ class ImageData(_Model):
 class RegistrationData(_Model):
     """Shift of the picture's content from the reference to this image: +x right, +y down, in pixels."""
 
-    reference: Text
+    reference: Name
     dx_px: float | None
     dy_px: float | None
     sigma_x_px: float | None
@@ -236,12 +237,12 @@ def _image(result: Result) -> ImageData:
 
 def _subject(result: Result) -> str:
     context = result.job.context
-    parts = (context.lot, context.wafer, posixpath.basename(result.job.path))
+    parts = (context.lot, context.wafer, escape(posixpath.basename(result.job.path)))
     return "/".join(_segment(part or "") for part in parts)
 
 
 def _segment(text: str) -> str:
-    return quote(printable(text), safe="")
+    return quote(one_line(text), safe="")
 
 
 def _utc(epoch_s: float) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semwatchd.core.naming import NameRules, described_images, printable
+from semwatchd.core.naming import NameRules, described_images
 
 RULES = NameRules(exclude=("old", "*/thumbs", "lot?/raw*"))
 
@@ -43,8 +43,6 @@ def test_a_sidecar_names_its_likeliest_image_first() -> None:
 
 @given(st.text(alphabet=st.characters(codec=None, exclude_characters="\0"), max_size=20))
 @settings(max_examples=100, derandomize=True, deadline=None, database=None)
-def test_any_name_can_be_judged_and_shown(name: str) -> None:
+def test_any_name_can_be_judged(name: str) -> None:
     RULES.excluded(name)
     RULES.reads(name)
-    printable(name).encode("utf-8")
-    assert "\n" not in printable(name)
