@@ -8,18 +8,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 from rich.console import Console
 
 from semwatchd.adapters.sql.journal import open_engine, reading
+from semwatchd.offline.bench_report import Outcome, as_document, show_outcome
 from semwatchd.offline.books import Books, read_books, read_standing
-from semwatchd.offline.meter import Meter, Usage, sample_until, wait_until_idle
+from semwatchd.offline.meter import Meter, sample_until, wait_until_idle
 from semwatchd.offline.receiver import ReceiverSpec, read_record
-from semwatchd.offline.show import figure, progress, show_columns, show_rows
+from semwatchd.offline.show import progress
 from semwatchd.offline.stand import (
     Process,
     StandError,
@@ -43,34 +42,6 @@ PATIENCE_S = 120.0
 PATIENCE_PER_IMAGE_S = 2.0
 
 EXIT_DONE, EXIT_FINDINGS = 0, 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """Figures of one benchmark run."""
-
-    images: int
-    stored: int
-    received: int
-    intake_s: float  #: from the files' arrival to the first job for a worker: settling, mostly
-    seconds: float  #: from the first job for a worker to the last event at the receiver
-    latency_s: tuple[float | None, float | None]  #: median and p99, from a worker's job to its event
-    stages_ms: dict[str, float]  #: mean wall time per stage
-    usage: Sequence[Usage]
-
-    @property
-    def images_per_min(self) -> float:
-        """From the first job for a worker to the last event at the receiver."""
-        return 60 * self.received / self.seconds
-
-    def cpu_ms(self, usage: Usage) -> float:
-        """CPU milliseconds of one process per image."""
-        return 1e3 * usage.spent_s / self.images
-
-    @property
-    def cpu_ms_per_image(self) -> float:
-        """CPU milliseconds of the daemon and its workers per image; the receiver is not ours."""
-        return sum(self.cpu_ms(usage) for usage in self.usage if usage.role != "receiver")
 
 
 def bench_pipeline(images: int, *, as_json: bool, console: Console, workers: int | None = None) -> int:
@@ -100,7 +71,7 @@ def bench_pipeline(images: int, *, as_json: bool, console: Console, workers: int
     if as_json:
         sys.stdout.write(json.dumps(as_document(outcome)) + "\n")
     else:
-        show(console, outcome)
+        show_outcome(console, outcome)
     return EXIT_DONE if outcome.stored == outcome.received == images else EXIT_FINDINGS
 
 
@@ -147,50 +118,6 @@ def prepare(images: int, directory: Path, reference: Path, console: Console) -> 
             report(number + 1, "preparing images")
 
 
-def as_document(outcome: Outcome) -> dict[str, Any]:
-    """Collect the figures for the one JSON object of ``--json``."""
-    return {
-        "images": outcome.images,
-        "stored": outcome.stored,
-        "received": outcome.received,
-        "intake_s": outcome.intake_s,
-        "seconds": outcome.seconds,
-        "images_per_min": outcome.images_per_min,
-        "cpu_ms_per_image": outcome.cpu_ms_per_image,
-        "latency_s": {"p50": outcome.latency_s[0], "p99": outcome.latency_s[1]},
-        "stages_ms": outcome.stages_ms,
-        "processes": [
-            {
-                "role": usage.role,
-                "cpu_ms_per_image": outcome.cpu_ms(usage),
-                "rss_peak_mib": usage.rss_peak_bytes / 2**20,
-            }
-            for usage in outcome.usage
-        ],
-    }
-
-
-def show(console: Console, outcome: Outcome) -> None:
-    """Print the figures."""
-    rows = {
-        "images": f"{outcome.images} of {SIZE_PX}x{SIZE_PX}, 8 bit; {outcome.stored} stored",
-        "events received": str(outcome.received),
-        "file → receiver": f"{outcome.images_per_min:.0f} images/min ({outcome.seconds:.1f} s)",
-        "intake before that": f"{outcome.intake_s:.1f} s, of which {SETTLE_S:.1f} s settling",
-        "CPU": f"{outcome.cpu_ms_per_image:.1f} ms per image, all processes of the daemon",
-        "given to a worker → event received": f"{figure(outcome.latency_s[0], 's')} median, "
-        f"{figure(outcome.latency_s[1], 's')} p99",
-    }
-    show_rows(console, "Pipeline", rows)
-    stages = [(name, f"{value:.1f}") for name, value in outcome.stages_ms.items()]
-    show_columns(console, "Stages", ("stage", "ms, mean"), stages)
-    processes = [
-        (usage.role, f"{outcome.cpu_ms(usage):.1f}", f"{usage.rss_peak_bytes / 2**20:.0f}")
-        for usage in outcome.usage
-    ]
-    show_columns(console, "Processes", ("process", "CPU ms per image", "peak RSS MiB"), processes)
-
-
 @contextmanager
 def _daemon(directory: Path, state: Path) -> Iterator[Process]:
     log = directory / "daemon.log"
@@ -232,6 +159,8 @@ def _outcome(images: int, record: Path, journal: Path, arrived_at: float, meters
     first = min(started_at.values())
     return Outcome(
         images=images,
+        size_px=SIZE_PX,
+        settle_s=SETTLE_S,
         stored=sum(line.stored_at is not None for line in books.jobs),
         received=len(received_at),
         intake_s=first - arrived_at,

@@ -146,7 +146,8 @@ def audit_problems(config: Path) -> list[str]:
         return [f"semwatchd audit did not end within {AUDIT_S:.0f} s"]
     if audit.returncode == 0:
         return []
-    return [f"semwatchd audit ended with code {audit.returncode}: {(audit.stdout or audit.stderr).strip()}"]
+    said = audit.stdout.strip() or audit.stderr.strip().rpartition("\n")[-1]
+    return [f"semwatchd audit ended with code {audit.returncode}: {said}"]
 
 
 def _tool_spec(images: int, places: Places) -> ToolSpec:

@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from semwatchd.offline import benchmark
-from semwatchd.offline.benchmark import Outcome, as_document, prepare, show
+from semwatchd.offline.bench_report import Outcome, as_document, show_outcome
+from semwatchd.offline.benchmark import prepare
 from semwatchd.offline.meter import Usage
 
 
@@ -16,6 +17,8 @@ def usage(role: str, cpu_s: float) -> Usage:
 
 OUTCOME = Outcome(
     images=100,
+    size_px=1024,
+    settle_s=0.5,
     stored=100,
     received=100,
     intake_s=0.6,
@@ -36,7 +39,7 @@ def test_rate_and_cpu_follow_from_what_was_counted() -> None:
 
 def test_people_see_rate_stages_and_processes() -> None:
     text = StringIO()
-    show(Console(file=text, width=160), OUTCOME)
+    show_outcome(Console(file=text, width=160), OUTCOME)
     for expected in ("500 images/min", "spectrum", "worker 1", "80.0"):
         assert expected in text.getvalue()
 

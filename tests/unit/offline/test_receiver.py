@@ -63,3 +63,13 @@ def test_an_outage_ends_after_its_time(tmp_path: Path) -> None:
     ledger = Ledger(spec_in(tmp_path, fail_for_s=5.0), opened_at=100.0)
     assert [ledger.refuses(now) for now in (100.0, 104.9, 105.0)] == [True, True, False]
     ledger.close()
+
+
+def test_a_receiver_that_is_down_refuses_connections_on_the_port_it_will_have(tmp_path: Path) -> None:
+    with Receiver(spec_in(tmp_path)) as server:
+        client = HTTPConnection("127.0.0.1", server.port, timeout=5)
+        with pytest.raises(ConnectionRefusedError):
+            client.connect()
+        server.server_activate()
+        client.connect()
+        client.close()
