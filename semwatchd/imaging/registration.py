@@ -36,7 +36,7 @@ RIVAL_DISTANCE_PX = 4  #: in the coarse copy; closer than this they are one peak
 #: Times the best one's unexplained variance; a scan's distortion alone makes a smaller overlap fit 3 times
 #: better, so what lies between decides nothing.
 TIED = 4.0
-ROUNDING = 1e-4  #: of the variance; grey levels are whole numbers
+ALIKE = 0.01  #: of the variance; a changed gamma or scan leaves so much unexplained at the right shift too
 
 #: Curvature of the peak over its own deviation. Unrelated pictures reached 4.5 in 400 trials; related ones
 #: with an SNR of 1 and 40 % of the frame lost started at 5.
@@ -154,7 +154,7 @@ def _tied(peaks: list[Peak]) -> list[Peak]:
     """
     unexplained = [1 - max(0.0, peak.likeness) ** 2 for peak in peaks]
     least = min(unexplained)
-    tied = [p for p, left in zip(peaks, unexplained, strict=True) if left <= TIED * least + ROUNDING]
+    tied = [p for p, left in zip(peaks, unexplained, strict=True) if left <= TIED * least + ALIKE]
     return sorted(tied, key=_length)
 
 

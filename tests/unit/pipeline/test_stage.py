@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from semwatchd.pipeline.stage import Measured, Stage, run_stages
+from tests.scenes import as_image
+
+IMAGE = as_image(np.zeros((4, 4), np.uint8))
+
+
+def saying(name: str, *warnings: str, **values: float | None) -> Stage:
+    return Stage(name=name, measure=lambda image: Measured(values=values, warnings=warnings))
+
+
+def test_numbers_of_all_stages_are_gathered_and_timed() -> None:
+    analysis = run_stages(IMAGE, (saying("one", a=1.0), saying("two", b=2.0)))
+    assert analysis.values == {"a": 1.0, "b": 2.0}
+    assert set(analysis.elapsed_ms) == {"one", "two"}
+    assert analysis.warnings == ()
+
+
+def test_a_number_that_is_not_finite_becomes_none_and_a_warning() -> None:
+    analysis = run_stages(IMAGE, (saying("one", a=math.inf, b=math.nan, c=3.0),))
+    assert analysis.values == {"a": None, "b": None, "c": 3.0}
+    assert analysis.warnings == ("no finite value for a, b",)
+
+
+def test_what_two_stages_say_alike_is_said_once() -> None:
+    analysis = run_stages(IMAGE, (saying("one", "too small"), saying("two", "too small", "too dark")))
+    assert analysis.warnings == ("too small", "too dark")
