@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import imagecodecs
@@ -137,26 +138,30 @@ def sub_page_loop() -> bytes:
     return build_tiff(grey_page(64, 64, count=4096, t330=(4, (8, 8, 8))), bytes(range(256)) * 16)
 
 
+@cache
 def deflate_bomb() -> bytes:
-    """A strip of 64 x 64 pixels that inflates to a gigabyte."""
+    """A strip of 64 x 64 pixels that inflates to a quarter of a gigabyte."""
     stream = zlib.compressobj(9)
     block = bytes(1 << 20)
-    packed = b"".join(stream.compress(block) for _ in range(1024)) + stream.flush()
+    packed = b"".join(stream.compress(block) for _ in range(256)) + stream.flush()
     return build_tiff(grey_page(64, 64, compression=8, count=len(packed)), packed)
 
 
+@cache
 def lzw_bomb() -> bytes:
     packed = bytes(imagecodecs.lzw_encode(bytes(1 << 26)))
     return build_tiff(grey_page(64, 64, compression=5, count=len(packed)), packed)
 
 
+@cache
 def zstd_bomb() -> bytes:
     packed = bytes(imagecodecs.zstd_encode(bytes(1 << 29)))
     return build_tiff(grey_page(64, 64, compression=50000, count=len(packed)), packed)
 
 
+@cache
 def lzma_bomb() -> bytes:
-    packed = bytes(imagecodecs.lzma_encode(bytes(1 << 27)))
+    packed = bytes(imagecodecs.lzma_encode(bytes(1 << 26)))
     return build_tiff(grey_page(64, 64, compression=34925, count=len(packed)), packed)
 
 

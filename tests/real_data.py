@@ -21,4 +21,4 @@ needs_real_data = pytest.mark.skipif(
 def catalogue(folder: Path) -> list[dict[str, Any]]:
     """Entries of a folder's index; empty where the folder is absent, so that tests can be collected."""
     index = folder / "index.json"
-    return json.loads(index.read_text())["files"] if index.is_file() else []  # type: ignore[no-any-return] # JSON
+    return json.loads(index.read_text())["files"] if index.is_file() else []

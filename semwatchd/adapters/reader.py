@@ -37,13 +37,15 @@ def decode(source: SourceFile, max_pixels: int = DEFAULT_MAX_PIXELS) -> SemImage
     ------
     DataError
         And nothing else, for whatever the bytes may be.
+    MemoryError
+        Where this process may not have the room; the next try may fare better.
     """
     try:
         with np.errstate(all="ignore"):  # what is not finite is counted and told
             return _sem_image(source, _format_of(source.data)(source.data, max_pixels))
-    except DataError:
+    except (DataError, MemoryError):
         raise
-    except Exception as error:  # the edge to codecs, which raise TypeError, IndexError, MemoryError and more
+    except Exception as error:  # the edge to codecs, which raise TypeError, IndexError, struct.error and more
         what = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise DataError(f"the pixels cannot be decoded: {what[0][:200]}") from error
 

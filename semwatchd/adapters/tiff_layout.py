@@ -88,7 +88,7 @@ def _judge(fetch: Fetch, size: int) -> bool:
         require_jpeg_end(fetch, size, jpeg_header(fetch).data_offset)
     elif magic[:2] == BMP_MAGIC:
         return _zeros_before(fetch, bmp_header(fetch, size).end)
-    elif any(known.startswith(magic) for known in (*TIFF_MAGIC, PNG_MAGIC, JPEG_MAGIC)):
+    elif any(known.startswith(magic) for known in (*TIFF_MAGIC, PNG_MAGIC, JPEG_MAGIC, BMP_MAGIC)):
         raise IncompleteError(f"the file ends after {len(magic)} bytes, inside its first mark")
     else:
         raise DataError(f"the file begins with {magic!r}: not TIFF, PNG, BMP or JPEG")

@@ -142,7 +142,7 @@ def _require_inside(size: int, page: Page, offsets: Sequence[int], counts: Seque
 
 
 def raw_pixels_end(file: TiffFile, directories: Iterable[dict[int, Tag]]) -> int:
-    """First byte after all uncompressed strips of these pages, 0 if none; each is proved to lie in the file."""
+    """First byte after all raw strips of these pages, 0 if none; each is proved to lie inside the file."""
     last, budget = 0, MAX_SEGMENTS
     for directory in directories:
         page = page_of(file, directory)

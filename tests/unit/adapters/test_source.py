@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from semwatchd.adapters import source
 from semwatchd.adapters.source import read_once
 from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError
 
@@ -29,7 +28,7 @@ def test_an_absent_file_is_no_fault_of_the_image(tmp_path: Path) -> None:
 def test_only_regular_files_are_read(tmp_path: Path, kind: str) -> None:
     path = tmp_path / kind
     path.mkdir() if kind == "folder" else os.mkfifo(path)
-    with pytest.raises((DataError, EnvironmentFault), match="regular file|directory"):
+    with pytest.raises((DataError, EnvironmentFault), match=r"regular file|directory"):
         read_once(str(path))
 
 
@@ -53,7 +52,7 @@ def test_a_file_that_grows_while_it_is_read_has_changed(
             file.write(b"more")
         return status
 
-    monkeypatch.setattr(source.os, "fstat", look_then_grow)
+    monkeypatch.setattr(os, "fstat", look_then_grow)
     with pytest.raises(FileChangedError, match="written to while it was read"):
         read_once(str(path))
 
@@ -71,7 +70,7 @@ def test_a_file_that_is_replaced_while_it_is_read_has_changed(
         other.rename(path)
         return descriptor
 
-    monkeypatch.setattr(source.os, "open", open_then_replace)
+    monkeypatch.setattr(os, "open", open_then_replace)
     with pytest.raises(FileChangedError, match="replaced"):
         read_once(str(path))
 
@@ -85,6 +84,6 @@ def test_every_fault_of_the_disk_says_what_to_do(
     def fail(*_: object) -> int:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(source.os, "open", fail)
+    monkeypatch.setattr(os, "open", fail)
     with pytest.raises(EnvironmentFault, match=remedy):
         read_once(str(tmp_path / "a.tif"))

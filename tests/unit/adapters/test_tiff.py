@@ -185,7 +185,7 @@ def test_bombs_do_not_expand_beyond_their_strip(make: Callable[[], bytes]) -> No
 
 
 def test_the_pixel_limit_is_judged_from_the_header() -> None:
-    with pytest.raises(DataError, match="48 x 64 pixels of 1 samples.*limit is 3071"):
+    with pytest.raises(DataError, match=r"48 x 64 pixels of 1 samples.*limit is 3071"):
         read(saved(PICTURE), max_pixels=3071)
     assert read(saved(PICTURE), max_pixels=3072).pixels.size == 3072
 
