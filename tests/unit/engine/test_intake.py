@@ -82,6 +82,15 @@ def test_a_file_is_ready_once_it_has_been_quiet(bench: Bench) -> None:
     assert bench.telemetry.named("sighted") == [("SEM-1", "event")]
 
 
+def test_events_do_not_shorten_the_quiet_time(bench: Bench) -> None:
+    bench.disk.write("a.tif")
+    for _ in range(6):
+        bench.see("a.tif")
+        bench.pass_time(0.3)
+    assert bench.ready == []
+    assert bench.disk.opened == []
+
+
 def test_every_change_starts_the_quiet_time_again(bench: Bench) -> None:
     bench.disk.write("a.tif")
     bench.see("a.tif")
