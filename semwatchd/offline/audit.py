@@ -68,7 +68,8 @@ def audit(config: Config, journal: Path, log: Log) -> Audit:
 
 
 def _audit_root(connection: Connection, root: str, names: NameRules, log: Log) -> RootAudit:
-    scanner = Scanner(root, names, partial(known_in, connection), clock=time.time, logger=log)
+    known = partial(known_in, connection)
+    scanner = Scanner(root, names, known, clock=time.time, logger=log, stopped=lambda: False)
     settling = set(unsettled(connection, root))
     return RootAudit(
         root=root,

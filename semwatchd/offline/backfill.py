@@ -117,7 +117,7 @@ def _at_work(config: Config) -> Iterator[tuple[Journal, Callable[[], None], Crew
 
 
 def _what_to_scan(config: Config, root: Path, journal: Journal) -> tuple[WatchedFolder, Iterable[str]]:
-    """Find the watched folder that ``root`` lies in, whose tool, plan and context then hold; else make one."""
+    """Find the watched folder ``root`` lies in, whose tool, plan and context then hold; else make one."""
     watch = next(
         (watch for watch in config.watch if root.is_relative_to(watch.root)),
         WatchSettings(root=root, tool="backfill"),
@@ -126,7 +126,7 @@ def _what_to_scan(config: Config, root: Path, journal: Journal) -> tuple[Watched
     network = on_network(str(watch.root))
     folder = watched_folder(watch, config.plan(watch.plan), network=network)
     known_in = SqlSightingLog(journal, time.time, _nothing, _ignore_error).known_in
-    scanner = Scanner(folder.root, folder.names, known_in, clock=time.time, logger=log)
+    scanner = Scanner(folder.root, folder.names, known_in, clock=time.time, logger=log, stopped=lambda: False)
     below = root.relative_to(watch.root).as_posix()
     return replace(folder, lane=Lane.BACKFILL), scanner.below("" if below == "." else below)
 
