@@ -7,8 +7,6 @@ parser, so both judge a file by the same sentences.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from enum import StrEnum
 
 from semwatchd.adapters.raster_layout import (
     BMP_MAGIC,
@@ -26,25 +24,14 @@ from semwatchd.adapters.raster_layout import (
 from semwatchd.adapters.tiff_page import raw_pixels_end
 from semwatchd.adapters.tiff_parse import TIFF_MAGIC, TiffFile, name_of, parse
 from semwatchd.core.errors import DataError
+from semwatchd.core.ports import Completeness, CompletenessKind
 
 ZERO_TAIL_BYTES = 4096  # the smallest block a file system preallocates
 
-
-class CompletenessKind(StrEnum):
-    """How whole a file on disk is."""
-
-    COMPLETE = "complete"  #: everything its header promises is there
-    TRUNCATED = "truncated"  #: it may still grow into a good file
-    ZERO_TAIL = "zero_tail"  #: whole, but its last pixels are zero: perhaps preallocated, not yet written
-    BROKEN = "broken"  #: no growth can make it good
-
-
-@dataclass(frozen=True, slots=True)
-class Completeness:
-    """Verdict on one file, with its reason in a sentence."""
-
-    kind: CompletenessKind
-    reason: str = ""
+#: A black info bar ends in zeros too, but so do most of its bytes above: then nothing but bar can be missing.
+_LONGEST_MARGIN = 1 << 18  # bytes; the blank rows below the last text of a bar
+_ABOVE_MARGIN = 1 << 14  # bytes; some rows of text
+_BLACK_SHARE = 0.6  # of those bytes; 8-bit data kept in 16 bits are half zero, a text row on black is more
 
 
 def completeness(path: str) -> Completeness:
@@ -105,4 +92,9 @@ def _judge_tiff(file: TiffFile) -> bool:
 
 
 def _zeros_before(fetch: Fetch, end: int) -> bool:
-    return end > ZERO_TAIL_BYTES and fetch(end - ZERO_TAIL_BYTES, ZERO_TAIL_BYTES) == bytes(ZERO_TAIL_BYTES)
+    """Whether raw pixels end in zeros that a black info bar does not explain."""
+    if end <= ZERO_TAIL_BYTES or fetch(end - ZERO_TAIL_BYTES, ZERO_TAIL_BYTES).strip(b"\0"):
+        return False
+    start = max(0, end - _LONGEST_MARGIN)
+    above = fetch(start, end - start).rstrip(b"\0")[-_ABOVE_MARGIN:]
+    return above.count(0) <= _BLACK_SHARE * len(above)

@@ -15,7 +15,6 @@ from semwatchd.adapters.vendors.said import VendorFacts, iso_time
 from semwatchd.adapters.vendors.tescan import read_tescan
 from semwatchd.adapters.vendors.thermo import read_thermo
 from semwatchd.adapters.vendors.zeiss import read_cz_sem, read_fibics
-from semwatchd.core.errors import DataError
 
 MAX_TAG_BYTES = 1 << 20  # makers write some tens of kilobytes; megabytes of text are not read
 
@@ -80,11 +79,8 @@ def _of_sidecar(path: str, width: int, height: int) -> VendorFacts | None:
 
 
 def _text(picture: Decoded, code: int) -> str:
-    """Text of a tag; empty where it is absent, too long or outside the file."""
+    """Text of a tag; empty where it is absent or too long, IncompleteError where the file ends before it."""
     tag = picture.directory.get(code)
     if tag is None or picture.tiff is None or tag.size > MAX_TAG_BYTES:
         return ""
-    try:
-        return as_text(picture.tiff.value(tag))
-    except DataError:
-        return ""
+    return as_text(picture.tiff.value(tag))

@@ -9,10 +9,10 @@ import pytest
 
 from semwatchd.adapters.reader import decode
 from semwatchd.adapters.source import read_once
-from semwatchd.adapters.tiff_layout import CompletenessKind, completeness
+from semwatchd.adapters.tiff_layout import completeness
 from semwatchd.core.errors import DataError
 from semwatchd.core.image import Vendor
-from semwatchd.core.ports import SourceFile
+from semwatchd.core.ports import CompletenessKind, SourceFile
 from tests.hostile_tiffs import gradient, saved
 from tests.real_data import BAD, REAL, catalogue, needs_real_data
 
@@ -99,7 +99,7 @@ def test_real_images_agree_with_their_catalogue(entry: dict[str, Any]) -> None:
     if "info_bar_first_row" in entry:
         assert facts.height - facts.info_bar_rows == pytest.approx(entry["info_bar_first_row"], abs=3)
     assert not any(warning.startswith("suspect_partial") for warning in image.warnings)
-    assert completeness(path).kind in {CompletenessKind.COMPLETE, CompletenessKind.ZERO_TAIL}
+    assert completeness(path).kind is CompletenessKind.COMPLETE
 
 
 @needs_real_data

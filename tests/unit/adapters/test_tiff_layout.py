@@ -10,7 +10,8 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from semwatchd.adapters.tiff_layout import CompletenessKind, completeness
+from semwatchd.adapters.tiff_layout import completeness
+from semwatchd.core.ports import CompletenessKind
 from tests.hostile_tiffs import BOMBS, READABLE, REFUSED, gradient, saved
 
 PICTURE = gradient()
@@ -53,6 +54,13 @@ def test_raw_pixels_that_end_in_zeros_are_doubted(tmp_path: Path) -> None:
     picture[150:] = 0
     assert judge(tmp_path, saved(picture)) is CompletenessKind.ZERO_TAIL
     assert judge(tmp_path, saved(picture, compression="zlib")) is CompletenessKind.COMPLETE
+
+
+def test_the_zeros_below_the_text_of_a_black_bar_are_not_doubted(tmp_path: Path) -> None:
+    picture = np.full((500, 1000), 90, np.uint8)
+    picture[450:] = 0
+    picture[460:490, 20:600:3] = 255
+    assert judge(tmp_path, saved(picture)) is CompletenessKind.COMPLETE
 
 
 def test_other_files_can_never_become_good(tmp_path: Path) -> None:

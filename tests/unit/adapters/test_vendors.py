@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from semwatchd.adapters.vendors.said import VendorFacts, kilovolts, metres, numb
 from semwatchd.adapters.vendors.tescan import read_tescan
 from semwatchd.adapters.vendors.thermo import read_thermo
 from semwatchd.adapters.vendors.zeiss import read_cz_sem, read_fibics
+from semwatchd.core.errors import DataError
 from semwatchd.core.image import SemImage, Vendor
-from tests.hostile_tiffs import gradient, saved
+from tests.hostile_tiffs import build_tiff, gradient, grey_page, saved
 
 THERMO = """[User]
 Date=03/04/2022
@@ -221,6 +223,21 @@ def test_the_maker_is_known_by_its_tag(tmp_path: Path, code: int, text: str | by
     image = with_tag(tmp_path, code, text)
     assert image.facts.vendor is vendor
     assert image.facts.pixel_size_nm is not None or vendor is Vendor.NORAN
+
+
+def test_a_maker_text_beyond_the_end_means_a_copy_cut_short(tmp_path: Path) -> None:
+    text = THERMO.encode()
+    page = grey_page(16, 16, count=256, t34682=(2, tuple(text)))
+    data = build_tiff(page, bytes(range(256)))
+    at = data.index(struct.pack("<HHI", 34682, 2, len(text))) + 8
+    moved = bytearray(data) + text
+    struct.pack_into("<I", moved, at, len(data))
+    path = tmp_path / "x.tif"
+    path.write_bytes(moved)
+    assert decode(read_once(str(path))).facts.vendor is Vendor.THERMO
+    path.write_bytes(moved[:-5])
+    with pytest.raises(DataError, match=r"the value of tag 34682 ends beyond the file .* cut short"):
+        decode(read_once(str(path)))
 
 
 def test_megabytes_of_text_are_not_read(tmp_path: Path) -> None:
