@@ -17,28 +17,39 @@ if TYPE_CHECKING:
 #: Largest shift searched, as a share of the frame. Beyond it less than a fifth of the frame overlaps.
 SEARCH_SHARE = 0.55
 
+FLAT = 1e-6  #: variance; a shared part with less contrast correlates with nothing
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlap:
-    """One frame made ready to be correlated with others of its size."""
+    """One frame made ready to be correlated with others of its size.
+
+    The arrays hold one element per shift of this frame against another: what this frame has in the part
+    that both show. Seen from the other frame, the shift is the opposite, and the arrays run backwards.
+    """
 
     shape: tuple[int, int]
     spectrum: Frame  #: of the zero-padded frame, in OpenCV's packed form
-    sums: Floats  #: integral image
-    squares: Floats  #: integral image of the squares
+    pixels: Floats  #: in the shared part
+    mean: Floats  #: of the shared part
+    deviation: Floats  #: of the shared part
 
 
 def prepare_overlap(frame: Frame) -> Overlap:
-    """Spectrum and integral images of a frame whose mean is about 0 and whose variance is about 1."""
+    """Spectrum and sums of a frame whose mean is about 0 and whose variance is about 1."""
     rows, columns = frame.shape
     padded = np.zeros((_padded_length(rows), _padded_length(columns)), np.float32)
     padded[:rows, :columns] = frame
-    sums, squares = cv2.integral2(frame, sdepth=cv2.CV_64F, sqdepth=cv2.CV_64F)
+    dy, dx = _shifts(rows), _shifts(columns)
+    pixels = np.outer(rows - np.abs(dy), columns - np.abs(dx)).astype(np.float64)
+    integrals = cv2.integral2(frame, sdepth=cv2.CV_64F, sqdepth=cv2.CV_64F)
+    mean, mean_square = (_shared(cast("Floats", integral), dy, dx) / pixels for integral in integrals)
     return Overlap(
         shape=(rows, columns),
         spectrum=cast("Frame", cv2.dft(padded)),
-        sums=cast("Floats", sums),
-        squares=cast("Floats", squares),
+        pixels=pixels,
+        mean=mean,
+        deviation=np.sqrt(np.maximum(mean_square - mean * mean, FLAT)),
     )
 
 
@@ -58,18 +69,12 @@ def overlap_ncc(reference: Overlap, moved: Overlap) -> tuple[Frame, Frame]:
     Padfield 2012, 10.1109/TIP.2011.2181402, with rectangles for masks, whose sums need no transform.
     """
     rows, columns = reference.shape
-    dy, dx = _shifts(rows), _shifts(columns)
     product = cv2.mulSpectrums(moved.spectrum, reference.spectrum, 0, conjB=True)
     circular = cv2.dft(product, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT)
-    cross = circular[np.ix_(dy, dx)]
-    pixels = np.outer(rows - np.abs(dy), columns - np.abs(dx)).astype(np.float64)
-    sum_r, sum_m = (_shared(f.sums, s * dy, s * dx) for f, s in ((reference, -1), (moved, 1)))
-    square_r, square_m = (_shared(f.squares, s * dy, s * dx) for f, s in ((reference, -1), (moved, 1)))
-    variance_r, variance_m = square_r - sum_r * sum_r / pixels, square_m - sum_m * sum_m / pixels
-    flat = 1e-6 * pixels  # a share without contrast correlates with nothing
-    norm = np.sqrt(np.maximum(variance_r, flat) * np.maximum(variance_m, flat))
-    ncc = np.clip((cross - sum_r * sum_m / pixels) / norm, -1.0, 1.0)
-    return ncc.astype(np.float32), (pixels / (rows * columns)).astype(np.float32)
+    cross = circular[np.ix_(_shifts(rows), _shifts(columns))] / moved.pixels
+    mean, deviation = reference.mean[::-1, ::-1], reference.deviation[::-1, ::-1]
+    ncc = np.clip((cross - mean * moved.mean) / (deviation * moved.deviation), -1.0, 1.0)
+    return ncc.astype(np.float32), (moved.pixels / (rows * columns)).astype(np.float32)
 
 
 def phase_correlation(reference: Frame, moved: Frame) -> tuple[float, float, float]:

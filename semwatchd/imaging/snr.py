@@ -23,12 +23,12 @@ SAVGOL_SPLINE_WEIGHTS = (
 def image_variance(pixels: Pixels) -> float:
     """Return the population variance of a frame, grey levels squared, 0 or more.
 
-    The mean is taken off first: OpenCV's own ``meanStdDev`` loses 2 % to cancellation on a 16-bit frame with
-    a large pedestal.
+    From the sums of grey levels and their squares, exact for integers; a float frame has its mean taken off
+    first. (OpenCV's ``meanStdDev`` loses 2 % of a 16-bit frame's variance where the pedestal is large.)
     """
-    centred = pixels - np.float32(cv2.mean(pixels)[0])
-    left_over = cv2.mean(centred)[0]
-    return max(0.0, cv2.norm(centred, cv2.NORM_L2SQR) / centred.size - left_over * left_over)
+    frame = pixels - np.float32(cv2.mean(pixels)[0]) if pixels.dtype == np.float32 else pixels
+    mean = cv2.mean(frame)[0]
+    return max(0.0, cv2.norm(frame, cv2.NORM_L2SQR) / frame.size - mean * mean)
 
 
 def snr_ratio(image_variance: float, noise_variance: float) -> float | None:
