@@ -18,7 +18,7 @@ from semwatchd.adapters.tiff_deflate import inflated
 from semwatchd.adapters.tiff_foreign import by_libtiff, by_tifffile
 from semwatchd.adapters.tiff_layout import ZERO_TAIL_BYTES
 from semwatchd.adapters.tiff_page import Page, first_class, page_of, raw_pixels_end, segments_of
-from semwatchd.adapters.tiff_parse import parse
+from semwatchd.adapters.tiff_parse import parse, require_values_inside
 from semwatchd.core.errors import DataError
 from semwatchd.imaging.gray import Samples, invert, palette_grey
 
@@ -43,6 +43,7 @@ def decode_tiff(data: bytes, max_pixels: int) -> Decoded:
     padded_rows = -(-page.height // page.segment_height) * page.segment_height  # tiles may reach far beyond
     require_size(page.across * page.segment_width, padded_rows, page.samples, page.bits, 2 * max_pixels)
     offsets, counts = segments_of(file, directory, page)
+    require_values_inside(file)
     raw_pixels_end(file, (tags for tags in file.directories if tags is not directory))
     source = PageData(data=data, file=file, directory=directory, page=page, offsets=offsets, counts=counts)
     samples, notes = _samples(source)

@@ -10,7 +10,6 @@ import os
 
 from semwatchd.adapters.raster_layout import (
     BMP_MAGIC,
-    CUT_SHORT,
     JPEG_MAGIC,
     PNG_MAGIC,
     Fetch,
@@ -22,7 +21,7 @@ from semwatchd.adapters.raster_layout import (
     require_png_end,
 )
 from semwatchd.adapters.tiff_page import raw_pixels_end
-from semwatchd.adapters.tiff_parse import TIFF_MAGIC, TiffFile, name_of, parse
+from semwatchd.adapters.tiff_parse import TIFF_MAGIC, TiffFile, parse, require_values_inside
 from semwatchd.core.errors import DataError
 from semwatchd.core.ports import Completeness, CompletenessKind
 
@@ -84,10 +83,7 @@ def _judge(fetch: Fetch, size: int) -> bool:
 
 def _judge_tiff(file: TiffFile) -> bool:
     last = raw_pixels_end(file, file.directories)
-    for directory in file.directories:
-        for tag in directory.values():
-            if tag.size > 8 and tag.offset + tag.size > file.size:
-                raise IncompleteError(f"{name_of(tag.code)} ends beyond the file: {CUT_SHORT}")
+    require_values_inside(file)
     return _zeros_before(file.fetch, last)
 
 

@@ -106,6 +106,14 @@ def name_of(code: int) -> str:
     return f"tag {code} ({_NAMES[code]})" if code in _NAMES else f"tag {code}"
 
 
+def require_values_inside(file: TiffFile) -> None:
+    """Raise IncompleteError where any tag's value, a maker's text for one, ends beyond the file."""
+    for directory in file.directories:
+        for tag in directory.values():
+            if tag.type in _SIZES and tag.offset + tag.size > file.size:
+                file.value(tag)
+
+
 def _need(fetch: Fetch, size: int, offset: int, length: int, what: str) -> bytes:
     if offset + length > size:
         raise IncompleteError(
