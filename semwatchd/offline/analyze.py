@@ -9,10 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from semwatchd.adapters.probe import stamp_of
 from semwatchd.core.job import Context, Failure, Job, Outcome, Result
 from semwatchd.core.paths import escape
 from semwatchd.core.plan import Plan
-from semwatchd.core.ports import Log, Telemetry
+from semwatchd.core.ports import FileStamp, Log, Telemetry
 from semwatchd.engine.settings import WorkerSettings
 from semwatchd.engine.supervisor import WorkerPool
 from semwatchd.line import start_workers
@@ -52,17 +53,16 @@ def _in_order(pool: WorkerPool, waiting: deque[Job], total: int) -> Iterator[Out
 def _job(number: int, path: str, plan: Plan) -> Job:
     """Make a job of a path; one that is not there fails in the worker, with the reader's own words."""
     try:
-        status = Path(path).stat()
-        size, mtime_ns = status.st_size, status.st_mtime_ns
-    except OSError:
-        size, mtime_ns = 0, 0
+        stamp = stamp_of(Path(path).stat())
+    except (OSError, ValueError):
+        stamp = FileStamp(size=0, mtime_ns=0, ino=0)
     return Job(
         id=number,
         attempt=1,
         path=path,
         root=str(Path(path).parent),
-        size=size,
-        mtime_ns=mtime_ns,
+        size=stamp.size,
+        mtime_ns=stamp.mtime_ns,
         plan=plan,
         context=Context(tool="analyze"),
     )

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
 from rich.console import Console
 
 from semwatchd.adapters.sql.journal import open_engine, reading
 from semwatchd.offline.bench_report import Outcome, as_document, show_outcome
 from semwatchd.offline.books import Books, read_books, read_standing
+from semwatchd.offline.manifest import FramesSpec
 from semwatchd.offline.meter import Meter, sample_until, wait_until_idle
 from semwatchd.offline.receiver import ReceiverSpec, read_record
 from semwatchd.offline.show import progress
@@ -25,18 +25,14 @@ from semwatchd.offline.stand import (
     StandSettings,
     running,
     running_receiver,
+    tool_command,
     wait_for_daemon,
     write_config,
 )
 from semwatchd.offline.summary import percentile
-from semwatchd.offline.writers import tiff_bytes
-from semwatchd.synth.beam import Scan
-from semwatchd.synth.visits import REFERENCE, hole_target, visit
 
 SIZE_PX = 1024
-PIXEL_SIZE_NM = 2.0
-IMAGES_PER_LOT = 100
-SEED = 11
+PREPARE_POLL_S = 0.5
 SETTLE_S = 0.5  # the files are whole from the start
 PATIENCE_S = 120.0
 PATIENCE_PER_IMAGE_S = 2.0
@@ -80,13 +76,15 @@ def measure(images: int, directory: Path, workers: int | None, console: Console)
     prepared, watched, state = (directory / name for name in ("prepared", "sem01", "state"))
     watched.mkdir()
     state.mkdir()
-    prepare(images, prepared, directory / "reference.tif", console)
+    reference = directory / "reference.tif"
+    frames = FramesSpec(directory=str(prepared), reference=str(reference), images=images, size_px=SIZE_PX)
+    prepare(frames, directory / "tool.log", console)
     record = directory / "received.jsonl"
     receiver_spec = ReceiverSpec(record=str(record), port_file=str(directory / "port"))
     with running_receiver(receiver_spec, directory / "receiver.log") as (receiver, url):
         settings = StandSettings(
             watched=watched,
-            reference=directory / "reference.tif",
+            reference=reference,
             events_url=url,
             workers=workers,
             quiet_s=SETTLE_S,
@@ -104,18 +102,14 @@ def measure(images: int, directory: Path, workers: int | None, console: Console)
     return _outcome(images, record, state / "journal.db", arrived_at, meters)
 
 
-def prepare(images: int, directory: Path, reference: Path, console: Console) -> None:
-    """Write the reference and the images, lot by lot, where the daemon does not look."""
-    cv2.setNumThreads(1)
-    target = hole_target(SEED, PIXEL_SIZE_NM, Scan(rows=SIZE_PX, columns=SIZE_PX))
-    reference.write_bytes(tiff_bytes(visit(target, REFERENCE).pixels, PIXEL_SIZE_NM))
-    with progress(console, images) as report:
-        for number in range(images):
-            lot = directory / f"LOT{number // IMAGES_PER_LOT + 1:04d}"
-            lot.mkdir(parents=True, exist_ok=True)
-            data = tiff_bytes(visit(target, number).pixels, PIXEL_SIZE_NM)
-            (lot / f"W01_site{number % IMAGES_PER_LOT + 1:03d}.tif").write_bytes(data)
-            report(number + 1, "preparing images")
+def prepare(spec: FramesSpec, log: Path, console: Console) -> None:
+    """Have the reference and the images written where the daemon does not look."""
+    with progress(console, spec.images) as report, running(tool_command("frames", spec), log) as tool:
+        while tool.poll() is None:
+            report(sum(1 for _ in Path(spec.directory).rglob("*.tif")), "preparing images")
+            time.sleep(PREPARE_POLL_S)
+        if tool.returncode:
+            raise StandError(f"the images could not be made; its log: {log}")
 
 
 @contextmanager

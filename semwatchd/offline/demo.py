@@ -6,13 +6,13 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
 from semwatchd.adapters.sql.journal import open_engine, reading
 from semwatchd.offline.books import Books, Standing, read_books, read_standing
+from semwatchd.offline.manifest import ToolSpec, read_manifest
 from semwatchd.offline.meter import Meter, wait_until_idle
 from semwatchd.offline.receiver import ReceiverSpec, read_record
 from semwatchd.offline.report import Places, Run, as_document, show_run
@@ -22,14 +22,15 @@ from semwatchd.offline.stand import (
     Process,
     StandError,
     StandSettings,
+    run_to_end,
     running,
     running_receiver,
     stop,
+    tool_command,
     wait_for_daemon,
     write_config,
 )
 from semwatchd.offline.summary import summarise
-from semwatchd.offline.tool import ToolSpec, read_manifest, write_reference
 
 DEFAULT_NAME = "semwatchd-demo"
 IMAGES_PER_RESENT = 40
@@ -100,7 +101,7 @@ def play(images: int, places: Places, console: Console) -> Run:
     spec = _tool_spec(images, places)
     for folder in (places.watched, places.drop, places.state, places.record.parent):
         folder.mkdir()
-    write_reference(spec)
+    run_to_end(tool_command("reference", spec), places.manifest.with_name("reference.log"))
     receiver = ReceiverSpec(
         record=str(places.record),
         port_file=str(places.record.with_name("port")),
@@ -167,9 +168,11 @@ def _watch(spec: ToolSpec, places: Places, daemon: Process, meter: Meter, consol
     total = spec.images + spec.resent + spec.broken
     deadline = time.monotonic() + PATIENCE_S + PATIENCE_PER_IMAGE_S * total
     journal = open_engine(places.journal)
-    arguments = ["semwatchd.offline.tool", json.dumps(asdict(spec))]
     tool_log = places.manifest.with_name("tool.log")
-    with progress(console, total) as report, running(arguments, tool_log, stop_s=10) as tool:
+    with (
+        progress(console, total) as report,
+        running(tool_command("write", spec), tool_log, stop_s=10) as tool,
+    ):
         while time.monotonic() < deadline:
             meter.sample()
             with reading(journal) as connection:

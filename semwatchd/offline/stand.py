@@ -18,10 +18,12 @@ from pathlib import Path
 
 import httpx
 
+from semwatchd.offline.manifest import FramesSpec, ToolSpec
 from semwatchd.offline.receiver import ReceiverSpec
 
 START_S = 60.0  # a cold, busy PC may need this long to import everything
 STOP_S = 40.0  # the daemon drains before it ends
+END_S = 60.0  # for a helper process that ends by itself
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 
 _libc = ctypes.CDLL(None)
@@ -62,6 +64,22 @@ def running(arguments: Sequence[str], log: Path, stop_s: float = STOP_S) -> Iter
         yield process
     finally:
         stop(process, stop_s)
+
+
+def run_to_end(arguments: Sequence[str], log: Path, limit_s: float = END_S) -> None:
+    """Run ``python -m <arguments>`` and wait for its end."""
+    with running(arguments, log) as process:
+        try:
+            code = process.wait(limit_s)
+        except subprocess.TimeoutExpired as error:
+            raise StandError(f"{arguments[0]} did not end within {limit_s:g} s; its log: {log}") from error
+    if code:
+        raise StandError(f"{arguments[0]} ended with code {code}; its log: {log}")
+
+
+def tool_command(task: str, spec: ToolSpec | FramesSpec) -> Sequence[str]:
+    """Return what starts the simulated tool on one of its tasks."""
+    return ("semwatchd.offline.tool", task, json.dumps(asdict(spec)))
 
 
 def stop(process: Process, stop_s: float) -> int:

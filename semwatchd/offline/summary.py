@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from semwatchd.core.image import RegistrationStatus
 from semwatchd.core.job import DeliveryState, JobState
 from semwatchd.offline.books import Books, JobLine
-from semwatchd.offline.tool import Entry
+from semwatchd.offline.manifest import Entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

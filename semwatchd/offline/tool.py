@@ -1,7 +1,8 @@
 """A simulated microscope: writes images of one target, lot by lot, and tells the truth in a manifest.
 
-Runs as its own process, ``python -m semwatchd.offline.tool '{"root": ...}'`` with the fields of
-:class:`ToolSpec`, and ends by itself.
+Runs as its own process and ends by itself: ``python -m semwatchd.offline.tool TASK SPEC``, where the task is
+``reference`` or ``write`` with a :class:`~semwatchd.offline.manifest.ToolSpec` as JSON, or ``frames`` with a
+:class:`~semwatchd.offline.manifest.FramesSpec`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from semwatchd.offline.manifest import Entry, FramesSpec, ToolSpec
 from semwatchd.offline.writers import tiff_bytes, write
 from semwatchd.synth.beam import Scan
 from semwatchd.synth.visits import REFERENCE, Target, hole_target, visit
@@ -30,22 +32,6 @@ CHANNELS = 8  # images being written at the same time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolSpec:
-    """What the tool is to write, and where."""
-
-    root: str  #: the watched folder
-    reference: str  #: where :func:`write_reference` puts the reference image, outside the watched folder
-    manifest: str  #: where the truth goes, outside the watched folder
-    images: int  #: distinct good images
-    resent: int = 0  #: images sent a second time under another name
-    broken: int = 0  #: files whose end never comes
-    rate_per_s: float = 8.0
-    size_px: int = 1024
-    seed: int = 1
-    pause_s: float = 0.4  #: of the writers that pause
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Shot:
     """One file the tool is going to write."""
 
@@ -53,19 +39,6 @@ class Shot:
     path: Path
     writer: str
     expected: str  #: "stored", "duplicate" or "quarantined"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One line of the manifest: a file, and what has to become of it."""
-
-    path: str
-    sha256: str
-    writer: str
-    expected: str  #: "stored", "duplicate" or "quarantined"
-    dx_px: float
-    dy_px: float
-    finished_at: float  #: epoch seconds at which the writer was done
 
 
 def plan_shots(spec: ToolSpec) -> list[Shot]:
@@ -104,14 +77,6 @@ def run_tool(spec: ToolSpec) -> None:
         ]
         for future in futures:
             future.result()
-
-
-def read_manifest(path: Path) -> list[Entry]:
-    """Entries written so far; a line still being written is left for the next time."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    return [Entry(**json.loads(line)) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def _target(spec: ToolSpec) -> Target:
@@ -167,9 +132,31 @@ def _no_pause() -> None:
     """Stand in for a pause that nobody needs."""
 
 
+def write_frames(spec: FramesSpec) -> None:
+    """Write the reference and all images at once, lot by lot."""
+    cv2.setNumThreads(1)
+    target = hole_target(spec.seed, PIXEL_SIZE_NM, Scan(rows=spec.size_px, columns=spec.size_px))
+    Path(spec.reference).write_bytes(_picture(target, REFERENCE)[0])
+    for number in range(spec.images):
+        lot, site = divmod(number, spec.images_per_lot)
+        path = Path(spec.directory) / f"LOT{lot + 1:04d}" / f"W01_site{site + 1:03d}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_picture(target, number)[0])
+
+
 def main(argv: Sequence[str]) -> int:
-    """Run the tool described by the JSON object that is the only argument."""
-    run_tool(ToolSpec(**json.loads(argv[0])))
+    """Do the task that is the first argument, as the JSON object that is the second says."""
+    task, spec = argv[0], json.loads(argv[1])
+    match task:
+        case "reference":
+            write_reference(ToolSpec(**spec))
+        case "write":
+            run_tool(ToolSpec(**spec))
+        case "frames":
+            write_frames(FramesSpec(**spec))
+        case _:
+            sys.stderr.write(f"unknown task {task!r} (allowed: reference, write, frames)\n")
+            return 64
     return 0
 
 

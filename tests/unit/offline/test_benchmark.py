@@ -1,13 +1,10 @@
 import json
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from semwatchd.offline import benchmark
 from semwatchd.offline.bench_report import Outcome, as_document, show_outcome
-from semwatchd.offline.benchmark import prepare
 from semwatchd.offline.meter import Usage
 
 
@@ -42,13 +39,3 @@ def test_people_see_rate_stages_and_processes() -> None:
     show_outcome(Console(file=text, width=160), OUTCOME)
     for expected in ("500 images/min", "spectrum", "worker 1", "80.0"):
         assert expected in text.getvalue()
-
-
-def test_prepared_images_are_distinct_and_lie_by_lot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark, "SIZE_PX", 64)
-    monkeypatch.setattr(benchmark, "IMAGES_PER_LOT", 4)
-    prepare(6, tmp_path / "prepared", tmp_path / "reference.tif", Console(file=StringIO()))
-    files = sorted((tmp_path / "prepared").rglob("*.tif"))
-    assert [path.parent.name for path in files] == ["LOT0001"] * 4 + ["LOT0002"] * 2
-    assert len({path.read_bytes() for path in files}) == 6
-    assert (tmp_path / "reference.tif").exists()

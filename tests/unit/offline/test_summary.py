@@ -5,8 +5,8 @@ import pytest
 
 from semwatchd.core.job import DeliveryState, JobState
 from semwatchd.offline.books import Books, DeliveryLine, JobLine
+from semwatchd.offline.manifest import Entry
 from semwatchd.offline.summary import percentile, summarise
-from semwatchd.offline.tool import Entry
 
 
 def entry(name: str, content: str, expected: str, shift_px: tuple[float, float], at: float) -> Entry:

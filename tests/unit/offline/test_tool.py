@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import tifffile
 
-from semwatchd.offline.tool import ToolSpec, main, plan_shots, read_manifest, write_reference
+from semwatchd.offline.manifest import FramesSpec, ToolSpec, read_manifest
+from semwatchd.offline.tool import main, plan_shots, write_frames, write_reference
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def spec(tmp_path: Path) -> ToolSpec:
 
 def run(spec: ToolSpec) -> None:
     fields = {name: getattr(spec, name) for name in ToolSpec.__dataclass_fields__}
-    assert main([json.dumps(fields)]) == 0
+    assert main(["write", json.dumps(fields)]) == 0
 
 
 def test_the_manifest_tells_the_truth_about_every_file(spec: ToolSpec) -> None:
@@ -76,3 +77,23 @@ def test_a_manifest_line_still_being_written_is_left_for_later(spec: ToolSpec, t
     torn.write_text(whole[:-10], encoding="utf-8")
     assert len(read_manifest(torn)) == 27
     assert read_manifest(tmp_path / "absent.jsonl") == []
+
+
+def test_frames_are_distinct_and_lie_by_lot(tmp_path: Path) -> None:
+    reference = tmp_path / "reference.tif"
+    write_frames(
+        FramesSpec(
+            directory=str(tmp_path / "frames"),
+            reference=str(reference),
+            images=6,
+            size_px=64,
+            images_per_lot=4,
+        )
+    )
+    files = sorted((tmp_path / "frames").rglob("*.tif"))
+    assert [path.parent.name for path in files] == ["LOT0001"] * 4 + ["LOT0002"] * 2
+    assert len({path.read_bytes() for path in files} | {reference.read_bytes()}) == 7
+
+
+def test_an_unknown_task_is_refused() -> None:
+    assert main(["dance", "{}"]) == 64
