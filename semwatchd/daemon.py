@@ -12,12 +12,13 @@ from functools import partial
 from pathlib import Path
 
 import structlog
+from sqlalchemy import Connection
 
 from semwatchd.adapters.http_api import HttpServer, build_app
 from semwatchd.adapters.mounts import on_network
 from semwatchd.adapters.probe import DiskProbe, ignore_lease_signal
 from semwatchd.adapters.prometheus import GaugeSnapshot, PrometheusTelemetry
-from semwatchd.adapters.sql.sightings import SqlSightingLog
+from semwatchd.adapters.sql.sightings import SqlSightingLog, reconsider_ignored
 from semwatchd.adapters.watching import WatchedFolders
 from semwatchd.config import Config
 from semwatchd.core.paths import escape
@@ -131,6 +132,7 @@ class Daemon:
         log = SqlSightingLog(
             line.journal, time.time, line.dispatcher.notify, lambda e: self._crew.death("journal change", e)
         )
+        line.journal.submit(self._reconsider).result()
         self._folders = folders = WatchedFolders(log.known_in, self._telemetry, self._log)
         watched = []
         for watch in self._config.watch:
@@ -162,6 +164,12 @@ class Daemon:
             stop.set()
             thread.join()
             folders.stop()
+
+    def _reconsider(self, connection: Connection) -> None:
+        for watch in self._config.watch:
+            again = reconsider_ignored(connection, str(watch.root), watch.names.reads, time.time())
+            if again:
+                self._log.info("patterns_widened", root=str(watch.root), files=again)
 
     def _report_folder(self, health: FolderHealth) -> None:
         self._health.set(f"watch:{escape(health.root)}", _HEALTH_OF[health.state], health.reason, health.todo)

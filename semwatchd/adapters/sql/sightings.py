@@ -105,6 +105,21 @@ def unsettled(connection: Connection, root: str) -> Sequence[str]:
     return [posixpath.join(row.directory, row.name) for row in connection.execute(query)]
 
 
+def reconsider_ignored(connection: Connection, root: str, reads: Callable[[str], bool], now: float) -> int:
+    """Let files settle that were ignored under older patterns and are to be read now; return how many."""
+    ignored = select(sighting.c.id, sighting.c.name).where(
+        sighting.c.root == root, sighting.c.state == SightingState.IGNORED
+    )
+    wanted = [row.id for row in connection.execute(ignored) if reads(row.name)]
+    for sighting_id in wanted:
+        connection.execute(
+            update(sighting)
+            .where(sighting.c.id == sighting_id)
+            .values(state=SightingState.SETTLING, reason=None, changed_at=now)
+        )
+    return len(wanted)
+
+
 def record_ready(connection: Connection, seen: Sighting, order: JobOrder, now: float) -> None:
     """Record a complete file and its job; a version already recorded changes nothing."""
     if _settled_version(connection, seen.root, seen.relpath, seen.stamp):
