@@ -26,6 +26,7 @@ RING_PX = 3  #: coefficients per ring: enough for a steady coherence, few enough
 BLIND_COEFFICIENTS = 2
 
 SMALLEST_CUT_PX = 8
+FULL_COHERENCE = 0.9999  #: no more than this is ever claimed, lest its information be infinite
 NEWTON_STEPS = 8
 CONVERGED_PX = 1e-3
 LARGEST_STEP_PX = 1.0  #: a larger one would leave the peak for its neighbour
@@ -42,6 +43,7 @@ class Peak:
     covariance: Floats  #: 2 x 2, px squared
     significance: tuple[float, float]  #: curvature over its own deviation: flattest and steepest direction
     likeness: float  #: normalised cross-correlation within the band, -1..1
+    information: float  #: nats per coefficient that one frame tells of the other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,8 @@ def climb(reference: Frame, moved: Frame, start: Floats) -> Peak | None:
     top, left = top + int(whole[0]), left + int(whole[1])
     b = _spectrum(moved[top : top + rows, left : left + columns], plane)
     cross, rest = b * a.conj(), start - whole
-    weight = _weight(a, b, _turned(cross, plane, rest), plane)
+    coherence = _coherence(a, b, _turned(cross, plane, rest), plane)
+    weight = np.sqrt(coherence).astype(np.float32)[plane.ring].reshape(cross.shape) * plane.used
     rest = _newton(cross * weight, plane, rest)
     turned = _turned(cross, plane, rest)
     covariance, significance = _certainty(turned * weight, plane)
@@ -100,6 +103,7 @@ def climb(reference: Frame, moved: Frame, start: Floats) -> Peak | None:
         covariance=covariance,
         significance=significance,
         likeness=_likeness(a, b, turned, plane),
+        information=-float(plane.count @ np.log1p(-coherence)) / float(plane.count.sum()),
     )
 
 
@@ -169,17 +173,16 @@ def _turned(cross: Spectrum, plane: _Plane, shift: Floats) -> Spectrum:
     return cast("Spectrum", cross * down * np.exp(plane.turn_x * np.float32(shift[1])))
 
 
-def _weight(a: Spectrum, b: Spectrum, turned: Spectrum, plane: _Plane) -> Frame:
-    """Coherence of each coefficient's ring (0..1), less what chance alone would give."""
+def _coherence(a: Spectrum, b: Spectrum, turned: Spectrum, plane: _Plane) -> Floats:
+    """Squared coherence of each ring (0..1), less what chance alone would give."""
     common, power_a, power_b = (
         np.bincount(plane.ring, part.ravel())
         for part in (turned.real, a.real**2 + a.imag**2, b.real**2 + b.imag**2)
     )
     squared = np.square(np.maximum(common, 0)) / np.maximum(power_a * power_b, 1e-30)
     by_chance = 1 / plane.count
-    coherence = np.sqrt(np.clip((squared - by_chance) / (1 - by_chance), 0.0, 1.0)).astype(np.float32)
-    weight: Frame = coherence[plane.ring].reshape(turned.shape) * plane.used
-    return weight
+    coherence: Floats = np.clip((squared - by_chance) / (1 - by_chance), 0.0, FULL_COHERENCE)
+    return coherence
 
 
 def _likeness(a: Spectrum, b: Spectrum, turned: Spectrum, plane: _Plane) -> float:

@@ -82,6 +82,14 @@ def test_a_pattern_moved_by_half_its_pitch_is_in_doubt() -> None:
     assert not found(reference, photographed(np.roll(grid, 3, axis=1), 20, 2)).ambiguous
 
 
+def test_a_defect_does_not_move_a_hole_array_by_whole_pitches() -> None:
+    array = holes(384)
+    damaged = array.frame(5.3, -3.6)
+    damaged[120:260, 230:310] *= 0.5
+    shift = found(photographed(array.frame(), 5, 1), photographed(damaged, 5, 2))
+    assert error_px(shift, 5.3, -3.6) < 0.15
+
+
 def test_unrelated_pictures_are_not_found_in_each_other() -> None:
     others = [photographed(grains(256, seed=s).frame(), 20, s) for s in range(4)]
     for reference in others:
