@@ -13,7 +13,7 @@ _ESCAPE = re.compile(r"\\(?:(\\)|x([0-9a-f]{2})|u([0-9a-f]{4}))")
 
 
 def escape(path: str) -> str:
-    r"""Return ``path`` as clean Unicode on one line; a backslash is doubled, so :func:`unescape` undoes it."""
+    r"""Return ``path`` as clean Unicode on one line; a backslash is doubled. :func:`unescape` undoes it."""
     return one_line(path.replace("\\", "\\\\"))
 
 
@@ -23,7 +23,7 @@ def unescape(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Write what cannot be shown as :func:`escape` does, and leave all else alone; doing it twice does no harm.
+    """Write what cannot be shown as :func:`escape` does, and leave all else alone; twice does no harm.
 
     For reasons, warnings and log fields, which may quote a name that is escaped already.
     """

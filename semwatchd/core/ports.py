@@ -155,7 +155,7 @@ class FileReader(Protocol):
 
 
 class Decoder(Protocol):
-    """Bytes → picture. Raises DataError, and nothing else, for whatever the bytes may be."""
+    """Bytes → picture. Raises DataError for whatever the bytes may be; MemoryError where there is no room."""
 
     def __call__(self, source: SourceFile) -> SemImage: ...
 

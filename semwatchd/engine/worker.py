@@ -21,6 +21,7 @@ from pathlib import Path
 
 from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError
 from semwatchd.core.job import ErrorClass, Failure, Job, Outcome, Result
+from semwatchd.core.paths import one_line
 from semwatchd.core.plan import Plan
 from semwatchd.core.ports import Decoder, FileReader, SourceFile
 from semwatchd.engine.messages import Ready, Reply, Setup
@@ -28,6 +29,7 @@ from semwatchd.pipeline.stage import Stage, run_stages
 
 Analyse = Callable[[Job], Outcome]
 
+MAX_REASON_CHARS = 1000  #: a person reads it; a library may quote a whole picture
 _PR_SET_PDEATHSIG = 1
 _OOM_SCORE = "300"  # when memory runs out, a worker goes before the supervisor
 
@@ -66,7 +68,7 @@ def _failure(job: Job, error: Exception, source: SourceFile | None) -> Failure:
     return Failure(
         job=job,
         error_class=error_class_of(error),
-        reason=str(error) if expected else f"{type(error).__name__}: {error}",
+        reason=one_line(str(error) if expected else f"{type(error).__name__}: {error}")[:MAX_REASON_CHARS],
         sha256=source.sha256 if source else None,
         file_changed=isinstance(error, FileChangedError),
     )
