@@ -20,6 +20,8 @@ _KINDS = (
     (stat.S_ISDIR, "a symbolic link to a directory"),  # a directory itself is never looked at
 )
 
+_INT64_MAX = 2**63 - 1
+
 
 def ignore_lease_signal() -> None:
     """Keep the kernel's lease signal from ending this process; call once, in the main thread.
@@ -31,8 +33,12 @@ def ignore_lease_signal() -> None:
 
 
 def stamp_of(status: os.stat_result) -> FileStamp:
-    """Return which version of a file a stat result speaks of."""
-    return FileStamp(size=status.st_size, mtime_ns=status.st_mtime_ns, ino=status.st_ino)
+    """Return which version of a file a stat result speaks of, in integers a database can hold.
+
+    Shares hand out inode numbers of 64 bits, and a tool whose clock is wrong writes in the year 2400.
+    """
+    mtime_ns = max(-_INT64_MAX, min(status.st_mtime_ns, _INT64_MAX))
+    return FileStamp(size=status.st_size, mtime_ns=mtime_ns, ino=status.st_ino & _INT64_MAX)
 
 
 class DiskProbe:
