@@ -83,8 +83,8 @@ def running_line(config: Config, around: Surroundings, resight: Callable[[str, s
         The journal cannot be opened or belongs to another daemon.
     """
     with ExitStack() as stack:
+        stack.enter_context(sole_owner(config.state_dir))  # first: nobody upgrades a journal under its owner
         path = prepare_journal(config.state_dir)
-        stack.enter_context(sole_owner(config.state_dir))
         journal = stack.enter_context(running_journal(path, around))
         requeued, poisonous = journal.submit(lambda connection: recover(connection, time.time())).result()
         around.log.info("journal_opened", path=str(path), requeued=requeued, quarantined=poisonous)

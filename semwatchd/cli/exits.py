@@ -11,9 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from semwatchd.adapters.logs import configure_logging
-from semwatchd.adapters.sql.schema import journal_path
+from semwatchd.adapters.sql.schema import current_journal
 from semwatchd.config import DEFAULT_PATH, Config, check_config, load_config
-from semwatchd.core.errors import EnvironmentFault
 
 DONE = 0
 FINDINGS = 1
@@ -51,11 +50,8 @@ def log_to_stderr(level: str) -> None:
 
 
 def existing_journal(config: Config) -> Path:
-    """Return the journal's path, or say that there is none yet."""
-    path = journal_path(config.state_dir)
-    if not path.exists():
-        raise EnvironmentFault(f"there is no journal in {config.state_dir} yet; start the daemon once")
-    return path
+    """Return the journal's path, or say why it cannot be used."""
+    return current_journal(config.state_dir)
 
 
 def print_json(content: Any) -> None:  # noqa: ANN401 — whatever json takes

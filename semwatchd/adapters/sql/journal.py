@@ -12,12 +12,12 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool, Pool, QueuePool
 
@@ -33,7 +33,7 @@ RETRY_S = 1.0  # between two tries on a full or sick disk
 
 def open_engine(path: Path, *, pool: type[Pool] = NullPool) -> Engine:
     """Open the journal file so that a commit has reached the disk when it returns."""
-    engine = create_engine(f"sqlite:///{path}", poolclass=pool)
+    engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=pool)
 
     def configure(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, see below
@@ -106,7 +106,8 @@ class Journal:
                 group, open_ = self._next_group()
                 if group:
                     self._commit_stubbornly(connection, group)
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            with suppress(OperationalError):  # a full disk; the next start reads the log as it is
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Let :meth:`run` finish what is queued and return; a sick disk is then given up on."""

@@ -7,6 +7,7 @@ the change within a second.
 from __future__ import annotations
 
 import getpass
+import os
 
 from sqlalchemy import Connection, insert, update
 
@@ -15,12 +16,21 @@ from semwatchd.core.job import DeliveryState, JobState, Lane
 
 
 def requeue(connection: Connection, job_id: int, reason: str, now: float) -> bool:
-    """Give a quarantined job a fresh start, ahead of the others. False where it is not quarantined."""
+    """Give a quarantined job a fresh start, ahead of the others. False where it is not quarantined.
+
+    It lets go of the identity of its bytes, so that the first of their jobs to succeed may have it.
+    """
     changed = connection.execute(
         update(job)
         .where(job.c.id == job_id, job.c.state == JobState.QUARANTINED)
         .values(
-            state=JobState.QUEUED, lane=Lane.MANUAL, attempt=0, not_before=0, error_class=None, reason=None
+            state=JobState.QUEUED,
+            lane=Lane.MANUAL,
+            attempt=0,
+            not_before=0,
+            sha256=None,
+            error_class=None,
+            reason=None,
         )
     )
     return _audited(connection, changed.rowcount, "requeue", f"job {job_id}", reason, now)
@@ -46,9 +56,16 @@ def retry_delivery(connection: Connection, seq: int, reason: str, now: float) ->
     return _audited(connection, changed.rowcount, "retry", f"event {seq}", reason, now)
 
 
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return f"uid {os.getuid()}"
+
+
 def _audited(connection: Connection, changed: int, action: str, what: str, reason: str, now: float) -> bool:
     if not changed:
         return False
-    entry = {"at": now, "actor": getpass.getuser(), "action": action, "object": what, "reason": reason}
+    entry = {"at": now, "actor": _user(), "action": action, "object": what, "reason": reason}
     connection.execute(insert(audit), entry)
     return True

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert
+from sqlalchemy import Connection, Row
+from sqlalchemy.dialects.sqlite import insert
 
 from semwatchd.adapters.sql import tables
 from semwatchd.core.job import Context, Job, Lane
@@ -15,16 +16,16 @@ from semwatchd.core.plan import Plan
 
 CONTEXT_FIELDS = ("tool", "lot", "wafer", "slot", "step", "recipe")
 
-_INSERT_PLAN = (
-    insert(tables.plan)
-    .prefix_with("OR IGNORE")
-    .values(plan_hash=bindparam("plan_hash"), document=bindparam("document"))
-)
+_NEW_PLAN = insert(tables.plan)
+_KEEP_PLAN = _NEW_PLAN.on_conflict_do_update(set_={"document": _NEW_PLAN.excluded.document})
 
 
 def remember_plan(connection: Connection, plan: Plan) -> None:
-    """Keep the plan's content beside its hash, so that an old result can be explained."""
-    connection.execute(_INSERT_PLAN, {"plan_hash": plan.plan_hash, "document": json.dumps(asdict(plan))})
+    """Keep the plan's content beside its hash, so that an old result can be explained.
+
+    Of plans with one hash the newest stands: its reference holds the same bytes, and is where it says.
+    """
+    connection.execute(_KEEP_PLAN, {"plan_hash": plan.plan_hash, "document": json.dumps(asdict(plan))})
 
 
 @lru_cache(maxsize=64)

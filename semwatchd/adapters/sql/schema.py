@@ -10,10 +10,11 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Engine
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from semwatchd.adapters.sql.journal import open_engine
 from semwatchd.core.errors import EnvironmentFault, JournalInUseError
@@ -27,7 +28,7 @@ def journal_path(state_dir: Path) -> Path:
 
 
 def prepare_journal(state_dir: Path) -> Path:
-    """Make or upgrade the journal in ``state_dir`` and return its path.
+    """Make or upgrade the journal in ``state_dir`` and return its path. Its owner calls this, nobody else.
 
     Raises
     ------
@@ -38,22 +39,31 @@ def prepare_journal(state_dir: Path) -> Path:
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         upgrade(open_engine(path))
-    except (OSError, DatabaseError) as error:
-        cause = getattr(error, "orig", error)
-        raise EnvironmentFault(
-            f"journal {path}: {cause}; check that the disk has room and that this user may write there"
-        ) from error
+    except DatabaseError as error:
+        raise EnvironmentFault(f"journal {path}: {error.orig}; {_remedy(error)}") from error
+    except OSError as error:
+        raise EnvironmentFault(f"journal {path}: {error.strerror}; {_MAY_WRITE}") from error
     except CommandError as error:
         raise EnvironmentFault(
-            f"journal {path} was written by a newer semwatchd ({error}); upgrade"
+            f"journal {path} was written by a newer semwatchd ({error}); run that one, or a newer one still"
         ) from error
     return path
 
 
+_MAY_WRITE = "check that the disk has room and that this user may write there"
+
+
+def _remedy(error: DatabaseError) -> str:
+    """Tell a sick disk from a file that is not ours: nothing but another file helps against the latter."""
+    reason = str(error.orig)
+    if isinstance(error, OperationalError) and "already exists" not in reason:
+        return _MAY_WRITE
+    return "this is not a sound journal of semwatchd; restore its copy, or move the file away and start anew"
+
+
 def upgrade(engine: Engine) -> None:
     """Bring the schema up to this code's version, or leave it as it was."""
-    config = AlembicConfig()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config = _alembic()
     with engine.connect() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
@@ -65,13 +75,35 @@ def upgrade(engine: Engine) -> None:
         connection.exec_driver_sql("COMMIT")
 
 
-def newest_revision() -> str:
-    """Return the schema version this code writes."""
+def current_journal(state_dir: Path) -> Path:
+    """Return the path of the journal that another process owns, if this code can work on it.
+
+    Raises
+    ------
+    EnvironmentFault
+        There is none yet, or it has another version's schema.
+    """
+    path = journal_path(state_dir)
+    if not path.exists():
+        raise EnvironmentFault(f"there is no journal in {state_dir} yet; start the daemon once")
+    try:
+        with open_engine(path).connect() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+    except DatabaseError as error:
+        raise EnvironmentFault(f"journal {path}: {error.orig}; {_remedy(error)}") from error
+    newest = ScriptDirectory.from_config(_alembic()).get_current_head()
+    if found != newest:
+        raise EnvironmentFault(
+            f"journal {path} has schema {found}, this semwatchd has {newest}; "
+            "use the daemon's version, or restart the daemon with this one"
+        )
+    return path
+
+
+def _alembic() -> AlembicConfig:
     config = AlembicConfig()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    head = ScriptDirectory.from_config(config).get_current_head()
-    assert head is not None  # noqa: S101 — the package ships at least one revision
-    return head
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))  # % is special in its files
+    return config
 
 
 @contextmanager
@@ -82,13 +114,14 @@ def sole_owner(state_dir: Path) -> Iterator[None]:
     ------
     JournalInUseError
         Another daemon holds it.
+    EnvironmentFault
+        The lock file cannot be made.
     """
-    path = state_dir / "journal.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    descriptor = _open_lock(state_dir)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             owner = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
             raise JournalInUseError(
                 f"another semwatchd (pid {owner or 'unknown'}) owns the journal in {state_dir}; "
@@ -99,3 +132,12 @@ def sole_owner(state_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _open_lock(state_dir: Path) -> int:
+    path = state_dir / "journal.lock"
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise EnvironmentFault(f"lock {path}: {error.strerror}; {_MAY_WRITE}") from error

@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from semwatchd.core.paths import escape, unescape
+from semwatchd.core.paths import escape, one_line, unescape
 
 
 class PathText(TypeDecorator[str]):
@@ -35,6 +35,17 @@ class PathText(TypeDecorator[str]):
     def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:  # noqa: ANN401, ARG002
         """From the database."""
         return None if value is None else unescape(value)
+
+
+class LineText(TypeDecorator[str]):
+    """Words for a person. They may quote a file name of any bytes, and SQLite takes clean Unicode only."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """To the database."""
+        return None if value is None else one_line(value)
 
 
 metadata = MetaData()
@@ -70,7 +81,7 @@ sighting = Table(
     Column("mtime_ns", Integer, nullable=False),
     Column("ino", Integer, nullable=False),
     Column("state", Text, nullable=False),  # core.job.SightingState
-    Column("reason", Text),
+    Column("reason", LineText),
     Column("job_id", Integer, ForeignKey("job.id")),
     Column("first_seen", Float, nullable=False),
     Column("changed_at", Float, nullable=False),
@@ -100,7 +111,7 @@ job = Table(
     Column("sha256", Text),
     Column("duplicate_of", Integer, ForeignKey("job.id")),
     Column("error_class", Text),  # core.job.ErrorClass of the last failure
-    Column("reason", Text),
+    Column("reason", LineText),
     Column("warnings", Text, nullable=False, server_default="[]"),  # JSON, from intake
     Column("detected_at", Float, nullable=False),
     Column("started_at", Float),
@@ -144,7 +155,7 @@ outbox = Table(
     Column("state", Text, nullable=False),  # core.job.DeliveryState
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("not_before", Float, nullable=False, server_default="0"),
-    Column("last_error", Text),
+    Column("last_error", LineText),
     Column("created_at", Float, nullable=False),
     Column("delivered_at", Float),
     UniqueConstraint("event_id", "destination", name="outbox_once"),
@@ -165,5 +176,5 @@ audit = Table(
     Column("actor", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("object", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", LineText, nullable=False),
 )
