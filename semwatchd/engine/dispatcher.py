@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 
 from semwatchd.core.job import Job
 from semwatchd.core.ports import JobStore, Log
@@ -71,8 +71,8 @@ class Dispatcher:
         """Stop claiming, let the workers finish what they have begun, and return the rest to the queue."""
         deadline = time.monotonic() + limit_s
         if self._claiming is not None:
-            self._claimed.extend(self._claiming.result())
-            self._claiming = None
+            wait([self._claiming], limit_s)  # a sick disk keeps it; the next start then requeues its jobs
+            self._take_claimed()
         self._store.give_back(tuple(self._claimed))
         self._claimed.clear()
         while self._pool.busy and time.monotonic() < deadline:

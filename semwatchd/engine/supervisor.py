@@ -12,9 +12,11 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe
 
@@ -26,6 +28,7 @@ from semwatchd.engine.messages import Ready, Reply, Setup
 SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 CREDIT = 2  # jobs a worker may hold: one in work, one waiting so that it never idles
+BURY_S = 2.0  # a killed process that is still there hangs in the kernel; nobody waits for it
 START_LIMIT_S = 60.0  # a worker that has not loaded its libraries by then never will
 QUICK_DEATH_S = 10.0  # a worker that dies younger than this is restarted with growing patience
 MAX_RESTART_DELAY_S = 30.0
@@ -69,7 +72,8 @@ class _Worker:
         )
         theirs.close()
         self.pipe: Connection = ours
-        self.pipe.send(setup)
+        with suppress(OSError):  # dead already; its end-of-file tells
+            self.pipe.send(setup)
         self.born = now
         self.ready = False
         self.owed: deque[Job] = deque()
@@ -87,11 +91,14 @@ class _Worker:
         """End it now; its pipe then reads end-of-file."""
         self.process.kill()
 
-    def bury(self) -> int:
-        """Collect the dead child and return how it ended, as subprocess does."""
+    def bury(self) -> str:
+        """Collect the dead child and return how it ended."""
         self.pipe.close()
         self.process.kill()
-        return self.process.wait()
+        try:
+            return _how_it_ended(self.process.wait(BURY_S))
+        except subprocess.TimeoutExpired:  # subprocess collects it once the kernel lets go of it
+            return "hangs inside the kernel, most likely on a share that does not answer"
 
 
 def _child_environment() -> dict[str, str]:
@@ -134,6 +141,8 @@ class WorkerPool:
         self._workers: list[_Worker | None] = [None] * len(placement)
         self._restart_at = [0.0] * len(placement)
         self._restart_delay_s = [0.0] * len(placement)
+        self._closed = False
+        self._wakeup_lock = threading.Lock()
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wakeup, selectors.EVENT_READ, None)
@@ -184,7 +193,9 @@ class WorkerPool:
 
     def wake(self) -> None:
         """End a :meth:`wait` early. May be called from any thread."""
-        os.eventfd_write(self._wakeup, 1)
+        with self._wakeup_lock:  # after close() the number may already be another file's
+            if not self._closed:
+                os.eventfd_write(self._wakeup, 1)
 
     def wait(self, timeout_s: float) -> News:
         """Wait for answers, deaths or a :meth:`wake`, at most ``timeout_s``; replace what died."""
@@ -208,7 +219,9 @@ class WorkerPool:
                 worker.bury()
         self._workers = [None] * len(self._workers)
         self._selector.close()
-        os.close(self._wakeup)
+        with self._wakeup_lock:
+            self._closed = True
+            os.close(self._wakeup)
         return unanswered
 
     def _hear(self, slot: int, news: News) -> None:
@@ -241,15 +254,15 @@ class WorkerPool:
 
     def _replace(self, slot: int, worker: _Worker, news: News, blame: ErrorClass, why: str) -> None:
         self._selector.unregister(worker.pipe)
-        status = worker.bury()
-        reason = why or f"the worker died while measuring this image ({_how_it_ended(status)})"
+        ended = worker.bury()
         if worker.owed:
+            reason = why or f"the worker died while measuring this image ({ended})"
             news.outcomes.append(Failure(job=worker.owed.popleft(), error_class=blame, reason=reason))
             news.unstarted.extend(worker.owed)
         self._workers[slot] = None
         self._plan_restart(slot, worker)
         self._telemetry.worker_restarted("deadline" if why else "crash")
-        self._log.warning("worker_lost", slot=slot, pid=worker.process.pid, reason=reason)
+        self._log.warning("worker_lost", slot=slot, pid=worker.process.pid, reason=why or ended)
 
     def _plan_restart(self, slot: int, worker: _Worker) -> None:
         now = self._clock()
@@ -268,6 +281,7 @@ class WorkerPool:
 
 
 def _how_it_ended(status: int) -> str:
-    if status < 0:
-        return f"signal {signal.Signals(-status).name}"
-    return f"exit code {status}"
+    if status >= 0:
+        return f"exit code {status}"
+    known = {number.value: number.name for number in signal.Signals}
+    return f"signal {known.get(-status, -status)}"
