@@ -12,6 +12,7 @@ import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy import Connection
 
 from semwatchd.adapters.sql import operator
@@ -27,6 +28,7 @@ from semwatchd.cli.exits import (
     print_json,
 )
 from semwatchd.config import Config
+from semwatchd.core.job import DeliveryState
 from semwatchd.core.paths import escape
 from semwatchd.offline.audit import Audit, audit
 
@@ -108,7 +110,7 @@ def quarantine_reject(job_ids: list[int], reason: ReasonOption, config: ConfigOp
 def outbox_list(
     config: ConfigOption = None,
     *,
-    state: Annotated[str | None, typer.Option(help="Only events in this state.")] = None,
+    state: Annotated[DeliveryState | None, typer.Option(help="Only events in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 1000,
     as_json: JsonOption = False,
 ) -> None:
@@ -169,6 +171,6 @@ def _print_table(rows: list[dict[str, Any]], title: str) -> None:
     table = Table(title=title, title_justify="left")
     for name in rows[0]:
         table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    for row in rows:  # as text: a file name may look like markup
+        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
     Console().print(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +11,14 @@ import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from semwatchd.adapters.silent import SilentTelemetry
 from semwatchd.cli.exits import ConfigOption, JsonOption, load_or_defaults, print_json, print_json_line
 from semwatchd.config import Config
 from semwatchd.core.errors import ConfigError
 from semwatchd.core.job import Failure, Outcome, Result
+from semwatchd.core.naming import NameRules, is_sidecar
 from semwatchd.core.paths import escape
 from semwatchd.core.plan import Plan
 from semwatchd.offline.analyze import analyze, as_record
@@ -70,12 +73,19 @@ def _plan(settings: Config, name: str, reference: Path | None) -> Plan:
 
 
 def _files(paths: list[str]) -> list[str]:
-    """Put the files of each folder in its place, in the order of their names."""
+    """Put the files of each folder in its place, in the order of their names, less what is no image."""
     files: list[str] = []
     for path in paths:
-        inside = sorted(str(child) for child in Path(path).rglob("*") if child.is_file())
-        files += inside if Path(path).is_dir() else [path]
+        files += sorted(_images_below(Path(path))) if Path(path).is_dir() else [path]
     return files
+
+
+def _images_below(folder: Path) -> Iterator[str]:
+    rules = NameRules()
+    for child in folder.rglob("*"):
+        beside = is_sidecar(child.name) or rules.excluded(str(child.relative_to(folder)))
+        if child.is_file() and not beside:
+            yield str(child)
 
 
 def _show_outcomes(outcomes: list[Outcome]) -> None:
@@ -93,7 +103,8 @@ def _show_outcomes(outcomes: list[Outcome]) -> None:
     ):
         table.add_column(heading, overflow="fold")
     for outcome in outcomes:
-        table.add_row(escape(Path(outcome.job.path).name), *_cells(outcome))
+        cells = (escape(Path(outcome.job.path).name), *_cells(outcome))
+        table.add_row(*map(Text, cells))  # as text: a file name may look like markup
     Console().print(table)
 
 
@@ -120,7 +131,9 @@ def _figure(value: float | None) -> str:
 
 
 def backfill_command(
-    root: Annotated[Path, typer.Argument(help="Folder whose images are to be measured.", exists=True)],
+    root: Annotated[
+        Path, typer.Argument(help="Folder whose images are to be measured.", exists=True, file_okay=False)
+    ],
     config: ConfigOption = None,
     *,
     as_json: JsonOption = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from semwatchd.adapters.probe import stamp_of
+from semwatchd.core.errors import EnvironmentFault
 from semwatchd.core.job import Context, Failure, Job, Outcome, Result
 from semwatchd.core.paths import escape
 from semwatchd.core.plan import Plan
@@ -19,6 +21,7 @@ from semwatchd.engine.supervisor import WorkerPool
 from semwatchd.line import start_workers
 
 DEADLINE_S = 8.0  # a person waits for the answer
+SILENCE_S = 60.0  # without any worker that answers: none ever will
 
 
 def analyze(
@@ -27,6 +30,8 @@ def analyze(
     """Yield one outcome per file, in the order given. A file that kills its worker costs only itself."""
     waiting = deque(_job(number, path, plan) for number, path in enumerate(paths))
     total = len(waiting)
+    if not total:
+        return
     few = settings.model_copy(
         update={"count": settings.count or min(total, os.cpu_count() or 1), "pin": False}
         | {"deadline_s": min(settings.deadline_s, DEADLINE_S)}
@@ -40,6 +45,7 @@ def analyze(
 
 def _in_order(pool: WorkerPool, waiting: deque[Job], total: int) -> Iterator[Outcome]:
     answered: dict[int, Outcome] = {}
+    heard_at = time.monotonic()
     for number in range(total):
         while number not in answered:
             while waiting and pool.free():
@@ -47,6 +53,13 @@ def _in_order(pool: WorkerPool, waiting: deque[Job], total: int) -> Iterator[Out
             news = pool.wait(1.0)
             waiting.extendleft(reversed(news.unstarted))
             answered |= {outcome.job.id: outcome for outcome in news.outcomes}
+            if pool.ready_count or news.outcomes:
+                heard_at = time.monotonic()
+            elif time.monotonic() - heard_at > SILENCE_S:
+                raise EnvironmentFault(
+                    f"no worker has started within {SILENCE_S:g} s; raise workers.memory_limit_mb, "
+                    "or see in the lines above why they end"
+                )
         yield answered.pop(number)
 
 

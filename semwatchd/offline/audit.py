@@ -70,12 +70,11 @@ def audit(config: Config, journal: Path, log: Log) -> Audit:
 def _audit_root(connection: Connection, root: str, names: NameRules, log: Log) -> RootAudit:
     known = partial(known_in, connection)
     scanner = Scanner(root, names, known, clock=time.time, logger=log, stopped=lambda: False)
-    settling = set(unsettled(connection, root))
-    return RootAudit(
-        root=root,
-        files=_files_below(root, names),
-        unaccounted=tuple(relpath for relpath in scanner.full() if relpath not in settling),
-    )
+    strangers = list(scanner.full())
+    if strangers:  # what a running daemon has taken in since they were listed is not lost
+        accounted = set(unsettled(connection, root))
+        strangers = [relpath for relpath in scanner.full() if relpath not in accounted]
+    return RootAudit(root=root, files=_files_below(root, names), unaccounted=tuple(strangers))
 
 
 def _files_below(root: str, names: NameRules) -> int:

@@ -18,10 +18,10 @@ from semwatchd.adapters.scanner import Scanner
 from semwatchd.adapters.silent import SilentTelemetry
 from semwatchd.adapters.sql.journal import Journal, reading
 from semwatchd.adapters.sql.queries import backfill_counts, newest_job_id, open_counts
-from semwatchd.adapters.sql.schema import prepare_journal
+from semwatchd.adapters.sql.schema import current_journal
 from semwatchd.adapters.sql.sightings import SqlSightingLog
 from semwatchd.config import Config
-from semwatchd.core.errors import JournalInUseError
+from semwatchd.core.errors import ConfigError, JournalInUseError
 from semwatchd.core.job import Lane
 from semwatchd.engine.crew import Crew
 from semwatchd.engine.health import HealthBoard
@@ -72,7 +72,6 @@ def backfill(config: Config, root: Path, console: Console) -> Summary:
     """
     ignore_lease_signal()
     started = time.monotonic()
-    prepare_journal(config.state_dir)
     with _at_work(config) as (journal, turn, crew):
         folder, found_files = _what_to_scan(config, root, journal)
         with reading(journal.engine) as connection:
@@ -110,7 +109,7 @@ def _at_work(config: Config) -> Iterator[tuple[Journal, Callable[[], None], Crew
         try:
             line = stack.enter_context(running_line(config, around, lambda _root, _path: None))
         except JournalInUseError:
-            path = prepare_journal(config.state_dir)
+            path = current_journal(config.state_dir)
             yield stack.enter_context(running_journal(path, around)), turn_or_end(time.sleep), crew
         else:
             yield line.journal, turn_or_end(line.dispatcher.step), crew
@@ -118,16 +117,22 @@ def _at_work(config: Config) -> Iterator[tuple[Journal, Callable[[], None], Crew
 
 def _what_to_scan(config: Config, root: Path, journal: Journal) -> tuple[WatchedFolder, Iterable[str]]:
     """Find the watched folder ``root`` lies in, whose tool, plan and context then hold; else make one."""
+    root = root.resolve()
     watch = next(
-        (watch for watch in config.watch if root.is_relative_to(watch.root)),
+        (watch for watch in config.watch if root.is_relative_to(watch.root.resolve())),
         WatchSettings(root=root, tool="backfill"),
     )
+    if watch.plan not in config.plans:
+        there_are = ", ".join(sorted(config.plans))
+        raise ConfigError(
+            [f"plans: {root} is in no watched folder, so it needs a plan 'default' (there are: {there_are})"]
+        )
     log = structlog.get_logger("semwatchd")
     network = on_network(str(watch.root))
     folder = watched_folder(watch, config.plan(watch.plan), network=network)
     known_in = SqlSightingLog(journal, time.time, _nothing, _ignore_error).known_in
     scanner = Scanner(folder.root, folder.names, known_in, clock=time.time, logger=log, stopped=lambda: False)
-    below = root.relative_to(watch.root).as_posix()
+    below = root.relative_to(watch.root.resolve()).as_posix()
     return replace(folder, lane=Lane.BACKFILL), scanner.below("" if below == "." else below)
 
 
