@@ -73,8 +73,9 @@ class Daemon:
         around = Surroundings(log=self._log, telemetry=self._telemetry, health=self._health, crew=self._crew)
         with ExitStack() as stack:
             self._take_signals()
-            stack.enter_context(self._serving())
+            port = stack.enter_context(self._serving())
             line = stack.enter_context(running_line(self._config, around, self._resight))
+            stack.enter_context(self._announcing(port))
             stack.enter_context(self._overviewing(line))
             stack.enter_context(self._watching(line))
             self._turn(line)
@@ -98,7 +99,7 @@ class Daemon:
             signal.signal(number, lambda *_: self._stop.set())
 
     @contextmanager
-    def _serving(self) -> Iterator[None]:
+    def _serving(self) -> Iterator[int]:
         app = build_app(
             self._health,
             self._telemetry.render,
@@ -108,13 +109,20 @@ class Daemon:
         )
         server = HttpServer(app, self._config.http.host, self._config.http.port)
         port = server.start()
-        self._config.state_dir.mkdir(parents=True, exist_ok=True)
-        port_file(self._config).write_text(f"{port}\n", "ascii")
         self._log.info("http_listening", url=f"http://{self._config.http.host}:{port}/")
+        try:
+            yield port
+        finally:
+            server.stop()
+
+    @contextmanager
+    def _announcing(self, port: int) -> Iterator[None]:
+        """Write the port down once the state folder is ours: a second daemon must not hide the first."""
+        port_file(self._config).write_text(f"{port}\n", "ascii")
         try:
             yield
         finally:
-            server.stop()
+            port_file(self._config).unlink(missing_ok=True)
 
     @contextmanager
     def _overviewing(self, line: Line) -> Iterator[None]:
