@@ -180,6 +180,33 @@ def jpeg2000_of_other_size() -> bytes:
     return build_tiff(grey_page(64, 64, compression=34712, count=len(packed)), bytes(packed))
 
 
+def jpeg2000_of_many_channels() -> bytes:
+    packed = bytearray(imagecodecs.jpeg2k_encode(gradient(64, 64), codecformat="j2k"))
+    at = packed.index(b"\xff\x4f\xff\x51")
+    struct.pack_into(">H", packed, at + 40, 16_384)
+    return build_tiff(grey_page(64, 64, compression=34712, count=len(packed)), bytes(packed))
+
+
+def lerc_of_many_channels() -> bytes:
+    packed = bytearray(imagecodecs.lerc_encode(gradient(64, 64)))
+    struct.pack_into("<i", packed, 22, 1 << 26)
+    return build_tiff(grey_page(64, 64, compression=34887, count=len(packed)), bytes(packed))
+
+
+def lerc_of_many_blobs() -> bytes:
+    packed = bytes(imagecodecs.lerc_encode(np.zeros((64, 64), np.uint8))) * 1000
+    return build_tiff(grey_page(64, 64, compression=34887, count=len(packed)), packed)
+
+
+def overlapping_strips() -> bytes:
+    """A hundred thousand strips that all claim the same hundred kilobytes."""
+    strips, size = 100_000, 100_000
+    tags = grey_page(8, strips, compression=8, t278=(4, (1,)), t273=(4, (-1,) * strips))
+    return build_tiff(
+        tags | {279: (4, (size,) * strips)}, zlib.compress(np.random.default_rng(0).bytes(size))
+    )
+
+
 def text_as_width() -> bytes:
     return build_tiff(grey_page(64, 64, count=4096, t256=(2, (54, 52, 0))), bytes(4096))
 
@@ -262,6 +289,10 @@ REFUSED: Mapping[str, Callable[[], bytes]] = {
         overlapping_pages,
         jpeg_of_other_size,
         jpeg2000_of_other_size,
+        jpeg2000_of_many_channels,
+        lerc_of_many_channels,
+        lerc_of_many_blobs,
+        overlapping_strips,
         text_as_width,
         zero_width,
         zero_rows_per_strip,

@@ -7,6 +7,7 @@ import hashlib
 import os
 import stat
 
+from semwatchd.adapters.probe import stamp_of
 from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError
 from semwatchd.core.ports import SourceFile
 
@@ -47,16 +48,18 @@ def read_once(path: str, max_bytes: int = DEFAULT_MAX_BYTES) -> SourceFile:
 
 def _read(path: str, max_bytes: int) -> SourceFile:
     descriptor = os.open(path, _FLAGS)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    try:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             raise DataError(f"{path} is not a regular file: nothing is read from it")
         if before.st_size > max_bytes:
             raise DataError(f"{path} holds {before.st_size} bytes; the limit is {max_bytes}")
-        data = file.read(before.st_size + 1)  # one more, to notice growth
-        while len(data) < before.st_size and (more := file.read(before.st_size + 1 - len(data))):
+        data = os.read(descriptor, before.st_size + 1)  # one more, to notice growth
+        while len(data) < before.st_size and (more := os.read(descriptor, before.st_size + 1 - len(data))):
             data += more  # one system call delivers at most 2 GiB, and a share may deliver less
         after = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
     if _version(before) != _version(after) or len(data) != before.st_size:
         raise FileChangedError(f"{path} was written to while it was read")
     if _version(os.stat(path)) != _version(before):  # noqa: PTH116 — paths may hold undecodable bytes; keep str
@@ -66,7 +69,7 @@ def _read(path: str, max_bytes: int) -> SourceFile:
         data=data,
         sha256=hashlib.sha256(data, usedforsecurity=False).hexdigest(),
         size=len(data),
-        mtime_ns=before.st_mtime_ns,
+        mtime_ns=stamp_of(before).mtime_ns,
     )
 
 

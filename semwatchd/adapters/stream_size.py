@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import struct
 
-from semwatchd.adapters.raster_layout import IncompleteError, jpeg_header, png_header, require_jpeg_end
+from semwatchd.adapters.raster_layout import jpeg_header, png_header, require_jpeg_end
 from semwatchd.core.errors import DataError
+
+_MAX_CHANNELS = 4
 
 
 def stream_size(compression: int, stream: bytes) -> tuple[int, int]:
@@ -25,9 +27,7 @@ def stream_size(compression: int, stream: bytes) -> tuple[int, int]:
         return header.width, header.height
     if compression in {34927, 50001}:
         return _webp(stream)
-    if compression == 34887:
-        return _lerc(stream)
-    return _jpegxl(stream)
+    return _lerc(stream)
 
 
 def _jpeg(stream: bytes) -> tuple[int, int]:
@@ -44,10 +44,18 @@ def _jpeg(stream: bytes) -> tuple[int, int]:
 
 def _jpeg2000(stream: bytes) -> tuple[int, int]:
     start = stream.find(b"\xff\x4f\xff\x51", 0, 4096)  # start of codestream, then image size
-    if start < 0 or len(stream) < start + 24:
+    if start < 0 or len(stream) < start + 42:
         raise DataError("the JPEG 2000 stream has no size marker")
     right, bottom, left, top = struct.unpack_from(">IIII", stream, start + 8)
+    _require_few(struct.unpack_from(">H", stream, start + 40)[0])
     return right - left, bottom - top
+
+
+def _require_few(channels: int) -> None:
+    if not 1 <= channels <= _MAX_CHANNELS:
+        raise DataError(
+            f"the picture in a segment has {channels} channels; more than {_MAX_CHANNELS} are not read"
+        )
 
 
 def _webp(stream: bytes) -> tuple[int, int]:
@@ -64,33 +72,15 @@ def _webp(stream: bytes) -> tuple[int, int]:
 
 
 def _lerc(stream: bytes) -> tuple[int, int]:
-    if len(stream) < 22 or stream[:6] != b"Lerc2 ":
+    if len(stream) < 38 or stream[:6] != b"Lerc2 ":
         raise DataError("the LERC stream has no header of version 2")
     version = struct.unpack_from("<i", stream, 6)[0]
-    rows, columns = struct.unpack_from("<ii", stream, 14 if version >= 3 else 10)
+    at = 14 if version >= 3 else 10  # behind a checksum
+    rows, columns = struct.unpack_from("<ii", stream, at)
+    at += 8
+    if version >= 4:
+        _require_few(struct.unpack_from("<i", stream, at)[0])
+        at += 4
+    if struct.unpack_from("<i", stream, at + 8)[0] != len(stream):  # each blob of a row of blobs is a channel
+        raise DataError("the LERC stream holds more or less than one picture")
     return columns, rows
-
-
-def _jpegxl(stream: bytes) -> tuple[int, int]:
-    """Read the SizeHeader, whose fields are packed from the lowest bit up."""
-    start = stream.find(b"\xff\x0a", 0, 4096)
-    if start < 0 or len(stream) < start + 12:
-        raise IncompleteError("the JPEG XL stream has no header")
-    bits = int.from_bytes(stream[start + 2 : start + 12], "little")
-
-    def take(count: int) -> int:
-        nonlocal bits
-        value = bits & ((1 << count) - 1)
-        bits >>= count
-        return value
-
-    def side(*, small: int) -> int:
-        return (take(5) + 1) * 8 if small else take((9, 13, 18, 30)[take(2)]) + 1
-
-    small = take(1)
-    rows = side(small=small)
-    ratio = take(3)
-    if not ratio:
-        return side(small=small), rows
-    over, under = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio - 1]
-    return rows * over // under, rows

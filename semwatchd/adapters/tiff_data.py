@@ -12,7 +12,8 @@ from semwatchd.adapters.tiff_page import Page
 from semwatchd.adapters.tiff_parse import Tag, TiffFile
 from semwatchd.core.errors import DataError
 
-#: Names as operators know them; those of the catalogue first, then tifffile's in lower case.
+#: Names as operators know them. JPEG XL is not among them: the frames and channels of a stream cannot be
+#: counted before it is decoded, so neither can its memory.
 COMPRESSIONS = {
     1: "none",
     2: "ccittrle",
@@ -35,12 +36,10 @@ COMPRESSIONS = {
     34934: "png",
     50000: "zstd",
     50001: "webp",
-    50002: "jpegxl",
-    52546: "jpegxl",
 }
 
 #: Each segment is a picture with a header of its own, which has to be asked how large it is.
-PICTURES = frozenset({6, 7, 33003, 33005, 34712, 34887, 34927, 34933, 34934, 50001, 50002, 52546})
+PICTURES = frozenset({6, 7, 33003, 33005, 34712, 34887, 34927, 34933, 34934, 50001})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

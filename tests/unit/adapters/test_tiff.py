@@ -61,6 +61,18 @@ def test_tiles_and_bigtiff_come_back_exactly(options: dict[str, Any]) -> None:
     np.testing.assert_array_equal(read(saved(PICTURE, **options)).pixels, PICTURE)
 
 
+@pytest.mark.parametrize("coding", ["jpeg2000", "png", "lerc"])
+def test_segments_that_are_pictures_themselves_come_back_exactly(coding: str) -> None:
+    image = read(saved(PICTURE, compression=coding, rowsperstrip=64))
+    np.testing.assert_array_equal(image.pixels, PICTURE)
+    assert image.facts.compression == coding
+
+
+def test_jpeg_in_strips_is_close() -> None:
+    image = read(saved(PICTURE, compression="jpeg", compressionargs={"level": 95}, rowsperstrip=16))
+    assert np.abs(image.pixels.astype(int) - PICTURE).max() < 16
+
+
 @pytest.mark.parametrize("dtype", ["bool", "int8", "int16", "uint32", "float16", "float32", "float64"])
 def test_other_samples_are_named_and_kept(dtype: str) -> None:
     picture = PICTURE.astype(dtype)
