@@ -1,0 +1,65 @@
+"""The journal's disk runs full and is freed again."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import Site, picture, until
+
+pytestmark = pytest.mark.system
+
+SIZE_MB = 4
+IMAGES = 30
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path)
+    site.state_dir.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", str(site.state_dir)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no right to mount a small disk: {mounted.stderr.strip()}")
+    try:
+        yield site
+    finally:
+        subprocess.run(["umount", "--lazy", str(site.state_dir)], check=True)  # noqa: S607 — as above
+
+
+def fill_up(file: Path) -> None:
+    """Take every free byte of the disk the file lies on."""
+    with file.open("wb", buffering=0) as ballast:
+        try:
+            while True:
+                ballast.write(bytes(4096))
+        except OSError:
+            return
+
+
+def test_a_full_disk_is_named_and_work_resumes_by_itself(site: Site) -> None:
+    site.configure()
+    with site.running() as daemon:
+        (site.watched / "first.tif").write_bytes(picture(999))
+        until(lambda: site.ended() == 1, 10, "works at first")
+        ballast = site.state_dir / "ballast"
+        fill_up(ballast)
+        for seed in range(IMAGES):
+            (site.watched / f"W01_{seed:02d}.tif").write_bytes(picture(seed))
+        until(lambda: daemon.health("journal")["state"] == "failed", 15, "the full disk noticed")
+        journal = daemon.health("journal")
+        assert "full" in journal["reason"]
+        assert "free space" in journal["todo"]
+        assert daemon.get("/readyz").status_code == 503
+        assert daemon.get("/livez").is_success
+
+        ballast.unlink()
+        until(lambda: daemon.health("journal")["state"] == "ok", 10, "writes again")
+        until(lambda: site.ended() == IMAGES + 1, 20, "all jobs ended")
+        assert daemon.get("/readyz").is_success
+        assert daemon.stop() == 0
+    assert site.rows("select distinct state, attempt from job") == [("stored", 1)]
+    assert site.audit()["balanced"]
