@@ -1,0 +1,67 @@
+"""A real journal with its writer running, for tests that want the truth from the disk."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from semwatchd.adapters.sql.journal import Journal
+from semwatchd.adapters.sql.schema import journal_path, prepare_journal
+from semwatchd.core.job import Context, Job, Lane
+from semwatchd.core.plan import Plan
+from semwatchd.core.ports import FileStamp, JobOrder, Sighting
+from tests.fakes import ListLog
+
+ROOT = "/data/sem1"
+
+
+@contextmanager
+def running_journal(
+    folder: Path, on_state: Callable[[bool, str], None] = lambda *_: None
+) -> Iterator[Journal]:
+    journal = Journal(prepare_journal(folder), ListLog(), on_state)
+    writer = threading.Thread(target=journal.run)
+    writer.start()
+    try:
+        yield journal
+    finally:
+        journal.close()
+        writer.join()
+        journal.engine.dispose()
+
+
+def settle(journal: Journal) -> None:
+    """Wait until everything queued so far is on the disk."""
+    journal.submit(lambda _: None).result()
+
+
+def rows(folder: Path, query: str, *values: object) -> list[tuple[object, ...]]:
+    """Ask the file itself, as another program would."""
+    with closing(sqlite3.connect(journal_path(folder))) as connection:
+        return connection.execute(query, values).fetchall()
+
+
+def a_sighting(relpath: str, version: int = 1, root: str = ROOT) -> Sighting:
+    return Sighting(
+        root=root, relpath=relpath, stamp=FileStamp(size=100 + version, mtime_ns=version, ino=version)
+    )
+
+
+def an_order(plan: Plan | None = None, lane: Lane = Lane.LIVE) -> JobOrder:
+    return JobOrder(plan=plan or Plan(), context=Context(tool="sem1", lot="L1"), lane=lane)
+
+
+def some_job(number: int, attempt: int = 1, plan: Plan | None = None) -> Job:
+    return Job(
+        id=number,
+        attempt=attempt,
+        path=f"{ROOT}/{number}.tif",
+        root=ROOT,
+        size=100,
+        mtime_ns=1,
+        plan=plan or Plan(),
+        context=Context(tool="sem1", lot="L1"),
+    )
