@@ -63,7 +63,12 @@ def noted(folder: Path) -> list[str]:
 def held_up(journal: Journal) -> Iterator[None]:
     """Keep the writer busy, so that what is submitted meanwhile is committed together."""
     entered, go_on = threading.Event(), threading.Event()
-    journal.submit(lambda _: (entered.set(), go_on.wait(30)))
+
+    def hold(_: Connection) -> None:
+        entered.set()
+        go_on.wait(30)
+
+    journal.submit(hold)
     entered.wait(30)
     try:
         yield
@@ -184,7 +189,9 @@ def test_an_upgrade_from_nothing_gives_the_tables_the_code_knows(tmp_path: Path)
 
 def indexes(engine: Engine) -> dict[str, str]:
     with engine.connect() as connection:
-        found = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql LIKE 'CREATE%INDEX%'")
+        found = connection.exec_driver_sql(
+            "SELECT name, sql FROM sqlite_master WHERE sql LIKE 'CREATE%INDEX%'"
+        )
         return {row.name: " ".join((row.sql or "").split()) for row in found}
 
 

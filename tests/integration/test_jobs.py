@@ -1,0 +1,444 @@
+"""The jobs of the journal and of its twin: alike in every answer; a crash loses nothing and doubles nothing."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from sqlalchemy import Connection
+
+from semwatchd.adapters.sql import operator
+from semwatchd.adapters.sql.jobs import SqlJobStore, recover
+from semwatchd.adapters.sql.journal import Journal, open_engine, reading, writing
+from semwatchd.adapters.sql.queries import conservation, job_details, loose_ends
+from semwatchd.adapters.sql.schema import journal_path
+from semwatchd.adapters.sql.sightings import record_ready
+from semwatchd.core.job import MAX_ATTEMPTS, ErrorClass, Failure, Job, JobState, Lane, Outcome
+from semwatchd.core.plan import Plan
+from semwatchd.core.ports import Ending, JobOrder, RenderedEvent
+from semwatchd.engine.collector import judge
+from tests.deliveries import FACTS, a_result
+from tests.fakes_jobs import MemoryJobStore
+from tests.journals import a_sighting, an_order, rows, running_journal
+
+pytestmark = pytest.mark.integration
+
+OTHER_PLAN = Plan(name="other", stages=("intensity",))
+
+
+class Store(Protocol):
+    now: float
+
+    def add(self, order: JobOrder) -> None: ...
+    def claim(self, limit: int) -> Future[Sequence[Job]]: ...
+    def finish(self, ending: Ending) -> Future[JobState | None]: ...
+    def give_back(self, jobs: Sequence[Job]) -> Future[None]: ...
+    def requeue(self, number: int) -> None: ...
+    def restart(self) -> None: ...
+    def state(self, number: int) -> JobState: ...
+    def events(self) -> list[tuple[int, str]]: ...
+
+
+class Twin(MemoryJobStore):
+    """The twin, given jobs as intake gives them to the journal."""
+
+    def add(self, order: JobOrder) -> None:  # type: ignore[override] # an order, as intake makes it
+        number = len(self.rows) + 1
+        seen = a_sighting(f"{number}.tif", number)
+        super().add(
+            Job(
+                id=number,
+                attempt=0,
+                path=f"{seen.root}/{number}.tif",
+                root=seen.root,
+                size=seen.stamp.size,
+                mtime_ns=seen.stamp.mtime_ns,
+                plan=order.plan,
+                context=order.context,
+                lane=order.lane,
+                detected_at=self.now,
+            )
+        )
+
+    def events(self) -> list[tuple[int, str]]:
+        return [(number, event.event_id) for number, event in self.outbox]
+
+
+class Real:
+    """The journal, on a file of its own."""
+
+    def __init__(self, journal: Journal, folder: Path) -> None:
+        self.now = 1000.0
+        self._journal = journal
+        self._folder = folder
+        self._store = SqlJobStore(journal, ["mes", "archive"], lambda: self.now, lambda: None)
+        self._added = 0
+        self.claim = self._store.claim
+        self.finish = self._store.finish
+        self.give_back = self._store.give_back
+
+    def add(self, order: JobOrder) -> None:
+        self._added += 1
+        seen = a_sighting(f"{self._added}.tif", self._added)
+        self._journal.submit(lambda connection: record_ready(connection, seen, order, self.now)).result()
+
+    def requeue(self, number: int) -> None:
+        self._journal.submit(partial(operator.requeue, job_id=number, reason="again", now=self.now)).result()
+
+    def restart(self) -> None:
+        self._journal.submit(partial(recover, now=self.now)).result()
+
+    def state(self, number: int) -> JobState:
+        return JobState(str(rows(self._folder, "SELECT state FROM job WHERE id = ?", number)[0][0]))
+
+    def events(self) -> list[tuple[int, str]]:
+        query = "SELECT job_id, event_id FROM outbox WHERE destination = ? ORDER BY seq"
+        found = [rows(self._folder, query, destination) for destination in ("mes", "archive")]
+        assert found[0] == found[1]
+        return [(int(str(number)), str(event_id)) for number, event_id in found[0]]
+
+
+@contextmanager
+def twin(_: Path) -> Iterator[Store]:
+    yield Twin()
+
+
+@contextmanager
+def real(folder: Path) -> Iterator[Store]:
+    with running_journal(folder) as journal:
+        yield Real(journal, folder)
+
+
+@pytest.fixture(params=[twin, real], ids=["twin", "real"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with request.param(tmp_path) as opened:
+        yield opened
+
+
+def claimed(store: Store, limit: int = 10) -> list[Job]:
+    return list(store.claim(limit).result())
+
+
+def success(job: Job, content: str = "a") -> Ending:
+    """A good measurement of bytes that hash to ``content``, with the event it is told by."""
+    outcome = a_result(job, replace(FACTS, sha256=content))
+    event = RenderedEvent(
+        event_id=f"{content}-{job.plan.plan_hash}",
+        event_type="t",
+        order_key=job.context.order_key,
+        subject="s",
+        payload="{}",
+    )
+    return Ending(outcome=outcome, state=JobState.STORED, events=(event,))
+
+
+def failure(
+    job: Job,
+    error_class: ErrorClass,
+    now: float = 1000.0,
+    *,
+    content: str | None = None,
+    changed: bool = False,
+) -> Ending:
+    outcome: Outcome = Failure(
+        job=job, error_class=error_class, reason="broken \udcff", sha256=content, file_changed=changed
+    )
+    return judge(outcome, now)
+
+
+class TestJobStore:
+    """core.ports.JobStore, on the twin and on the journal."""
+
+    def test_the_attempt_is_counted_before_the_work_starts(self, store: Store) -> None:
+        store.add(an_order())
+        (job,) = claimed(store)
+        assert (job.attempt, job.lane, job.detected_at) == (1, Lane.LIVE, 1000.0)
+        assert store.state(job.id) is JobState.CPU_RUNNING
+        assert claimed(store) == []
+
+    def test_a_persons_wish_goes_first_then_the_tools_then_the_old_ones(self, store: Store) -> None:
+        for lane in (Lane.BACKFILL, Lane.LIVE, Lane.BACKFILL, Lane.LIVE, Lane.MANUAL):
+            store.add(an_order(lane=lane))
+        assert [job.id for job in claimed(store, 2)] == [5, 2]
+        assert [job.id for job in claimed(store, 2)] == [4, 1]
+        assert [job.id for job in claimed(store, 2)] == [3]
+
+    def test_a_result_is_stored_with_its_events(self, store: Store) -> None:
+        store.add(an_order())
+        (job,) = claimed(store)
+        assert store.finish(success(job)).result() is JobState.STORED
+        assert store.events() == [(1, f"a-{job.plan.plan_hash}")]
+
+    def test_the_same_bytes_are_one_result(self, store: Store) -> None:
+        for _ in range(3):
+            store.add(an_order())
+        first, second, third = claimed(store)
+        assert store.finish(success(first)).result() is JobState.STORED
+        assert store.finish(success(second)).result() is JobState.DUPLICATE
+        bad = failure(third, ErrorClass.DATA, content="a")
+        assert store.finish(bad).result() is JobState.DUPLICATE
+        assert len(store.events()) == 1
+
+    def test_another_plan_is_another_result(self, store: Store) -> None:
+        store.add(an_order())
+        store.add(an_order(OTHER_PLAN))
+        assert [store.finish(success(job)).result() for job in claimed(store)] == [JobState.STORED] * 2
+        assert len(store.events()) == 2
+
+    def test_bytes_that_were_set_aside_are_set_aside_once(self, store: Store) -> None:
+        store.add(an_order())
+        store.add(an_order())
+        ends = [store.finish(failure(job, ErrorClass.DATA, content="bad")).result() for job in claimed(store)]
+        assert ends == [JobState.QUARANTINED, JobState.DUPLICATE]
+
+    def test_a_later_success_closes_the_case_in_quarantine(self, store: Store) -> None:
+        store.add(an_order())
+        store.add(an_order())
+        first, second = claimed(store)
+        store.finish(failure(first, ErrorClass.DATA, content="a"))
+        assert store.finish(success(second)).result() is JobState.STORED
+        assert store.state(1) is JobState.CANCELLED
+
+    def test_a_requeued_job_never_costs_another_its_success(self, store: Store) -> None:
+        store.add(an_order())
+        store.add(an_order())
+        first, second = claimed(store)
+        store.finish(failure(first, ErrorClass.DATA, content="a"))
+        store.requeue(1)
+        (again,) = claimed(store)
+        assert (again.id, again.attempt, again.lane) == (1, 1, Lane.MANUAL)
+        assert store.finish(success(second)).result() is JobState.STORED
+        assert store.finish(failure(again, ErrorClass.DATA, content="a")).result() is JobState.DUPLICATE
+
+    def test_bytes_that_could_not_be_read_stand_for_nothing(self, store: Store) -> None:
+        store.add(an_order())
+        store.add(an_order())
+        for job in claimed(store):
+            assert store.finish(failure(job, ErrorClass.DATA)).result() is JobState.QUARANTINED
+
+    def test_a_late_outcome_is_dropped(self, store: Store) -> None:
+        store.add(an_order())
+        (first,) = claimed(store)
+        store.restart()
+        (second,) = claimed(store)
+        assert second.attempt == 2
+        assert store.finish(success(first)).result() is None
+        assert store.finish(success(second)).result() is JobState.STORED
+        assert store.finish(success(second)).result() is None
+        assert len(store.events()) == 1
+
+    def test_a_job_given_back_has_not_been_tried(self, store: Store) -> None:
+        for _ in range(3):
+            store.add(an_order())
+        jobs = claimed(store)
+        store.give_back(jobs[1:]).result()
+        assert [(job.id, job.attempt) for job in claimed(store)] == [(2, 1), (3, 1)]
+        store.finish(success(jobs[0])).result()
+        store.give_back(jobs[:1]).result()
+        assert store.state(1) is JobState.STORED
+
+    def test_a_retry_waits_for_its_time(self, store: Store) -> None:
+        store.add(an_order())
+        (job,) = claimed(store)
+        assert store.finish(failure(job, ErrorClass.TASK)).result() is JobState.RETRY_WAIT
+        store.now += 1.9
+        assert claimed(store) == []
+        store.now += 0.2
+        assert [job.attempt for job in claimed(store)] == [2]
+
+    def test_a_fault_of_the_surroundings_costs_no_attempt(self, store: Store) -> None:
+        store.add(an_order())
+        for _ in range(2 * MAX_ATTEMPTS):
+            (job,) = claimed(store)
+            assert job.attempt == 1
+            store.finish(failure(job, ErrorClass.ENVIRONMENT, store.now)).result()
+            store.now += 11
+
+    def test_three_failures_of_its_own_set_a_job_aside(self, store: Store) -> None:
+        store.add(an_order())
+        ends = []
+        for _ in range(MAX_ATTEMPTS):
+            (job,) = claimed(store)
+            ends.append(store.finish(failure(job, ErrorClass.TASK, store.now, content="a")).result())
+            store.now += 60
+        assert ends == [JobState.RETRY_WAIT, JobState.RETRY_WAIT, JobState.QUARANTINED]
+
+    def test_a_file_that_changed_closes_its_job(self, store: Store) -> None:
+        store.add(an_order())
+        (job,) = claimed(store)
+        ending = failure(job, ErrorClass.ENVIRONMENT, changed=True)
+        assert store.finish(ending).result() is JobState.CANCELLED
+
+    def test_three_deaths_of_the_daemon_set_a_job_aside(self, store: Store) -> None:
+        store.add(an_order())
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            assert [job.attempt for job in claimed(store)] == [attempt]
+            store.restart()
+        assert claimed(store) == []
+        assert store.state(1) is JobState.QUARANTINED
+
+
+def test_a_poisonous_job_says_what_it_did(tmp_path: Path) -> None:
+    with real(tmp_path) as store:
+        store.add(an_order())
+        for _ in range(MAX_ATTEMPTS):
+            claimed(store)
+            store.restart()
+        with reading(open_engine(journal_path(tmp_path))) as connection:
+            details = job_details(connection, 1)
+    assert details
+    assert details["reason"].startswith("crashed_daemon")
+
+
+def test_a_restart_sends_again_what_was_being_sent(tmp_path: Path) -> None:
+    with real(tmp_path) as store:
+        store.add(an_order())
+        store.finish(success(claimed(store)[0])).result()
+        with writing(open_engine(journal_path(tmp_path))) as connection:
+            connection.exec_driver_sql("UPDATE outbox SET state = 'sending' WHERE destination = 'mes'")
+        store.restart()
+    assert rows(tmp_path, "SELECT state FROM outbox") == [("pending",), ("pending",)]
+
+
+def test_the_newest_place_of_a_reference_is_the_one_that_is_read(tmp_path: Path) -> None:
+    old = Plan(name="old", reference="/gone/golden.tif", reference_sha256="aa")
+    new = replace(old, name="new", reference="/here/golden.tif")
+    assert old.plan_hash == new.plan_hash
+    with real(tmp_path) as store:
+        store.add(an_order(old))
+        store.add(an_order(new))
+        assert [job.plan for job in claimed(store)] == [new, new]
+
+
+# Crashes
+
+
+class JournalMachine(RuleBasedStateMachine):
+    """Work, restarts and crashes in any order; the twin says what must be true.
+
+    A crash is the file and its log as they lie on the disk at that moment, copied and opened anew.
+    """
+
+    running = Bundle("running")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = Path(tempfile.mkdtemp(prefix="semwatchd-"))
+        self._model = Twin()
+        self._stack = ExitStack()
+        self._open(self._folder / "0")
+
+    def _open(self, folder: Path) -> None:
+        self._at = folder
+        self._journal = self._stack.enter_context(running_journal(folder))
+        self._real = Real(self._journal, folder)
+        self._real._added = len(self._model.rows)
+        self._real.now = self._model.now
+
+    def teardown(self) -> None:
+        self._stack.close()
+        shutil.rmtree(self._folder)
+
+    @initialize()
+    def begin(self) -> None:
+        self.more(3, Lane.LIVE)
+
+    @rule(count=st.integers(1, 3), lane=st.sampled_from(Lane))
+    def more(self, count: int, lane: Lane) -> None:
+        for _ in range(count):
+            for store in (self._model, self._real):
+                store.add(an_order(lane=lane))
+
+    @rule(target=running, limit=st.integers(1, 3))
+    def claim(self, limit: int) -> object:
+        jobs = claimed(self._real, limit)
+        assert jobs == claimed(self._model, limit)
+        return multiple(*jobs)
+
+    @rule(job=consumes(running), content=st.sampled_from("abc"))
+    def succeed(self, job: Job, content: str) -> None:
+        self._finish(success(job, content))
+
+    @rule(
+        job=consumes(running),
+        error_class=st.sampled_from(ErrorClass),
+        content=st.sampled_from(["a", "b", None]),
+        changed=st.booleans(),
+    )
+    def fail(self, job: Job, error_class: ErrorClass, content: str | None, *, changed: bool) -> None:
+        self._finish(failure(job, error_class, self._model.now, content=content, changed=changed))
+
+    def _finish(self, ending: Ending) -> None:
+        assert self._real.finish(ending).result() == self._model.finish(ending).result()
+
+    @rule(job=consumes(running))
+    def give_back(self, job: Job) -> None:
+        for store in (self._model, self._real):
+            store.give_back([job]).result()
+
+    @rule(number=st.integers(1, 4))
+    def requeue(self, number: int) -> None:
+        if number in self._model.rows:
+            for store in (self._model, self._real):
+                store.requeue(number)
+
+    @rule(seconds=st.sampled_from([1.0, 5.0, 60.0]))
+    def wait(self, seconds: float) -> None:
+        self._model.now += seconds
+        self._real.now = self._model.now
+
+    @rule()
+    def crash(self) -> None:
+        new = self._at.with_name(str(int(self._at.name) + 1))
+        new.mkdir()
+        for file in self._at.glob("journal.db*"):
+            shutil.copy(file, new)
+        self._stack.close()
+        self._open(new)
+        for store in (self._model, self._real):
+            store.restart()
+
+    @invariant()
+    def both_tell_the_same(self) -> None:
+        found = rows(self._at, "SELECT id, state, attempt, duplicate_of FROM job ORDER BY id")
+        assert found == [
+            (number, row.state.value, row.job.attempt, row.duplicate_of)
+            for number, row in self._model.rows.items()
+        ]
+        assert self._real.events() == self._model.events()
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        def check(connection: Connection) -> None:
+            sighted, ended, moving = conservation(connection)
+            assert sighted == ended + moving == len(self._model.rows)
+            assert not any(loose_ends(connection).values())
+
+        self._journal.submit(check).result()
+
+    @invariant()
+    def no_image_is_told_of_twice(self) -> None:
+        ids = [event_id for _, event_id in self._real.events()]
+        assert len(ids) == len(set(ids))
+
+
+TestJournalMachine: Callable[..., object] = JournalMachine.TestCase
+TestJournalMachine.settings = settings(  # type: ignore[attr-defined] # hypothesis's own way to say it
+    max_examples=25,
+    stateful_step_count=25,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
