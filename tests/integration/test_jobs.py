@@ -1,4 +1,4 @@
-"""The jobs of the journal and of its twin: alike in every answer; a crash loses nothing and doubles nothing."""
+"""The jobs of the journal and of its twin: alike in every answer; a crash loses and doubles nothing."""
 
 from __future__ import annotations
 
