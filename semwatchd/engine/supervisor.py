@@ -28,6 +28,7 @@ from semwatchd.engine.messages import Ready, Reply, Setup
 SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 CREDIT = 2  # jobs a worker may hold: one in work, one waiting so that it never idles
+LAST_BREATH_S = 0.5  # from a closed pipe to the end of its process, whose own exit code is worth knowing
 BURY_S = 2.0  # a killed process that is still there hangs in the kernel; nobody waits for it
 START_LIMIT_S = 60.0  # a worker that has not loaded its libraries by then never will
 QUICK_DEATH_S = 10.0  # a worker that dies younger than this is restarted with growing patience
@@ -94,11 +95,13 @@ class _Worker:
     def bury(self) -> str:
         """Collect the dead child and return how it ended."""
         self.pipe.close()
-        self.process.kill()
-        try:
-            return _how_it_ended(self.process.wait(BURY_S))
-        except subprocess.TimeoutExpired:  # subprocess collects it once the kernel lets go of it
-            return "hangs inside the kernel, most likely on a share that does not answer"
+        for limit_s in (LAST_BREATH_S, BURY_S):
+            try:
+                return _how_it_ended(self.process.wait(limit_s))
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        # subprocess collects it once the kernel lets go of it
+        return "hangs inside the kernel, most likely on a share that does not answer"
 
 
 def _child_environment() -> dict[str, str]:
@@ -212,11 +215,13 @@ class WorkerPool:
     def close(self) -> list[Job]:
         """End all workers at once and return the jobs they had not answered."""
         unanswered: list[Job] = []
-        for worker in self._workers:
-            if worker:
-                unanswered += worker.owed
-                self._selector.unregister(worker.pipe)
-                worker.bury()
+        living = [worker for worker in self._workers if worker]
+        for worker in living:
+            worker.kill()
+        for worker in living:
+            unanswered += worker.owed
+            self._selector.unregister(worker.pipe)
+            worker.bury()
         self._workers = [None] * len(self._workers)
         self._selector.close()
         with self._wakeup_lock:

@@ -1,0 +1,326 @@
+"""Real worker processes: fed in order, blamed justly, replaced when they die, and never left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from semwatchd.core.job import ErrorClass, Failure, Job, Outcome, Result
+from semwatchd.engine import supervisor
+from semwatchd.engine.messages import Setup
+from semwatchd.engine.supervisor import QUICK_DEATH_S, START_LIMIT_S, News, WorkerPool
+from tests.fakes import FakeClock, ListLog, RecordingTelemetry
+from tests.journals import some_job
+from tests.workers import LIMIT_BYTES
+
+pytestmark = pytest.mark.integration
+
+PROJECT = Path(__file__).resolve().parents[2]
+CORES = tuple(sorted(os.sched_getaffinity(0)))
+PATIENCE_S = 30.0
+
+
+class Bench:
+    """A pool under test and all that is seen of it."""
+
+    def __init__(self, count: int = 1, factory: str = "build", cores: Sequence[int] = CORES) -> None:
+        self.clock = FakeClock(0.0)
+        self.log = ListLog()
+        self.telemetry = RecordingTelemetry()
+        setup = Setup(factory=f"tests.workers:{factory}", settings=None, memory_limit_bytes=LIMIT_BYTES)
+        self.pool = WorkerPool(setup, [tuple(cores)] * count, 30.0, self.telemetry, self.log, self.clock)
+        self.outcomes: list[Outcome] = []
+        self.unstarted: list[Job] = []
+
+    def turn(self, timeout_s: float = 0.05) -> News:
+        news = self.pool.wait(timeout_s)
+        self.outcomes += news.outcomes
+        self.unstarted += news.unstarted
+        return news
+
+    def until(self, seen: Callable[[], object]) -> None:
+        give_up_at = time.monotonic() + PATIENCE_S
+        while not seen():
+            assert time.monotonic() < give_up_at, self.log.lines
+            self.turn()
+
+    def until_ready(self) -> None:
+        self.until(lambda: self.pool.ready_count == self.pool.size)
+
+    def submit(self, *names: str) -> list[Job]:
+        jobs = [replace(some_job(number), path=f"/data/{name}.tif") for number, name in enumerate(names, 1)]
+        for job in jobs:
+            self.pool.submit(job)
+        return jobs
+
+    def failure(self) -> Failure:
+        (outcome,) = self.outcomes
+        assert isinstance(outcome, Failure)
+        return outcome
+
+
+@contextmanager
+def bench(count: int = 1, factory: str = "build", cores: Sequence[int] = CORES) -> Iterator[Bench]:
+    made = Bench(count, factory, cores)
+    try:
+        yield made
+    finally:
+        made.pool.close()
+
+
+@pytest.fixture(autouse=True)
+def _workers_find_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def open_files() -> set[Path]:
+    return set(Path("/proc/self/fd").iterdir())
+
+
+def test_jobs_are_answered_in_order_with_what_the_worker_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    with bench() as b:
+        b.until_ready()
+        assert b.pool.free() == 2
+        jobs = b.submit("slow", "good")
+        assert b.pool.free() == 0
+        assert b.pool.busy
+        b.until(lambda: len(b.outcomes) == 2)
+        assert [outcome.job for outcome in b.outcomes] == jobs
+        first = b.outcomes[0]
+        assert isinstance(first, Result)
+        assert first.warnings == ("OMP_NUM_THREADS",)
+        (figures,) = b.pool.figures()
+        assert figures.rss_bytes > 1_000_000
+        assert figures.cpu_s > 0
+
+
+def test_every_kind_of_bad_image_gets_its_class_and_the_worker_lives() -> None:
+    with bench() as b:
+        b.until_ready()
+        before = b.pool.pids
+        for name in ("bad", "greedy", "odd", "good"):
+            b.submit(name)
+            b.until(lambda: not b.pool.busy)
+        bad, greedy, odd, good = b.outcomes
+        assert isinstance(bad, Failure)
+        assert (bad.error_class, bad.reason) == (ErrorClass.DATA, "strip 3 of 59 ends beyond the file")
+        assert isinstance(greedy, Failure)
+        assert greedy.error_class is ErrorClass.RESOURCE
+        assert isinstance(odd, Failure)
+        assert odd.error_class is ErrorClass.TASK
+        assert odd.reason.startswith("KeyError: ")
+        assert len(odd.reason) <= 1000
+        odd.reason.encode()
+        assert isinstance(good, Result)
+        assert b.pool.pids == before
+
+
+@pytest.mark.parametrize(("name", "told"), [("killed", "signal SIGKILL"), ("exits", "exit code 3")])
+def test_a_death_is_blamed_on_the_image_in_work_alone(name: str, told: str) -> None:
+    with bench() as b:
+        b.until_ready()
+        first, second = b.submit(name, "good")
+        b.until(lambda: b.outcomes)
+        assert b.failure().job == first
+        assert b.failure().error_class is ErrorClass.TASK
+        assert told in b.failure().reason
+        assert b.unstarted == [second]
+        assert b.pool.pids == []
+        b.clock.advance(0.5)
+        b.until_ready()
+        b.pool.submit(second)
+        b.until(lambda: len(b.outcomes) == 2)
+        assert isinstance(b.outcomes[1], Result)
+        assert b.telemetry.named("worker_restarted") == [("crash",)]
+
+
+def test_a_killed_worker_takes_nothing_from_its_neighbour() -> None:
+    with bench(2) as b:
+        b.until_ready()
+        b.submit("hang", "slow", "good", "good")
+        victim = b.pool.pids[0]
+        os.kill(victim, signal.SIGKILL)
+        b.until(lambda: len(b.outcomes) == 3)
+        assert sorted(outcome.job.id for outcome in b.outcomes) == [1, 2, 4]
+        assert [job.id for job in b.unstarted] == [3]
+
+
+def test_an_idle_worker_that_dies_is_replaced_after_growing_patience() -> None:
+    with bench() as b:
+        for delay_s in (0.5, 1.0, 2.0):
+            b.until_ready()
+            os.kill(b.pool.pids[0], signal.SIGKILL)
+            b.until(lambda: not b.pool.pids)
+            b.clock.advance(0.9 * delay_s)
+            b.turn(0)
+            assert b.pool.pids == []
+            b.clock.advance(0.1 * delay_s + 1e-6)
+            b.turn(0)
+            assert len(b.pool.pids) == 1
+        b.until_ready()
+        b.clock.advance(QUICK_DEATH_S)
+        before = b.pool.pids
+        os.kill(before[0], signal.SIGKILL)
+        b.until(lambda: b.pool.pids != before)
+        assert len(b.pool.pids) == 1  # one that has lived is replaced at once
+        assert b.outcomes == []
+
+
+def test_an_overdue_image_costs_its_worker_and_only_itself() -> None:
+    with bench() as b:
+        b.until_ready()
+        first, second = b.submit("hang", "good")
+        b.clock.advance(29.9)
+        b.turn(0)
+        assert b.pool.busy
+        b.clock.advance(0.2)
+        b.turn(0)
+        assert b.failure().job == first
+        assert b.failure().error_class is ErrorClass.RESOURCE
+        assert b.failure().reason == "no answer within 30 s; the worker was ended"
+        assert b.unstarted == [second]
+        assert b.telemetry.named("worker_restarted") == [("deadline",)]
+
+
+def test_a_worker_that_cannot_start_is_tried_ever_less_often() -> None:
+    with bench(factory="broken") as b:
+        for delay_s in (0.5, 1.0):
+            b.until(lambda: not b.pool.pids)
+            assert b.pool.ready_count == b.pool.free() == 0
+            b.clock.advance(delay_s)
+            b.turn(0)
+        lost = [fields["reason"] for _, event, fields in b.log.lines if event == "worker_lost"]
+        assert lost[:2] == ["exit code 1"] * 2
+
+
+def test_a_worker_that_never_gets_ready_is_ended() -> None:
+    with bench(factory="sleepy") as b:
+        (pid,) = b.pool.pids
+        b.clock.advance(START_LIMIT_S + 1)
+        b.turn(0)
+        assert pid not in b.pool.pids
+        assert not alive(pid)
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_a_worker_runs_on_its_core(core: int) -> None:
+    with bench(cores=[core]) as b:
+        b.until_ready()
+        assert [fields["cores"] for _, event, fields in b.log.lines if event == "worker_ready"] == [[core]]
+        assert os.sched_getaffinity(b.pool.pids[0]) == {core}
+
+
+def test_an_interrupt_from_the_keyboard_is_not_for_the_workers() -> None:
+    with bench() as b:
+        b.until_ready()
+        before = b.pool.pids
+        os.kill(before[0], signal.SIGINT)
+        b.submit("good")
+        b.until(lambda: b.outcomes)
+        assert isinstance(b.outcomes[0], Result)
+        assert b.pool.pids == before
+
+
+def test_closing_gives_back_what_was_not_answered_and_leaves_nothing_behind() -> None:
+    before = open_files()
+    with bench(2) as b:
+        b.until_ready()
+        pids = b.pool.pids
+        jobs = b.submit("hang", "hang", "good")
+        assert sorted(job.id for job in b.pool.close()) == [job.id for job in jobs]
+        assert not any(map(alive, pids))
+        assert open_files() == before
+        b.pool.wake()  # a late call must not write into somebody else's file
+        b.pool = Bench().pool
+    assert open_files() == before
+
+
+def test_many_deaths_leak_neither_files_nor_processes() -> None:
+    with bench() as b:
+        b.until_ready()
+        before = len(open_files())
+        for _ in range(5):
+            os.kill(b.pool.pids[0], signal.SIGKILL)
+            b.until(lambda: not b.pool.pids)
+            b.clock.advance(60)
+            b.until_ready()
+        assert len(open_files()) == before
+        children = Path(f"/proc/{os.getpid()}/task/{threading.get_native_id()}/children").read_text()
+        assert children.split() == [str(pid) for pid in b.pool.pids]
+
+
+def test_a_wait_can_be_ended_early() -> None:
+    with bench() as b:
+        b.until_ready()
+        threading.Timer(0.05, b.pool.wake).start()
+        started = time.monotonic()
+        b.turn(PATIENCE_S)
+        assert time.monotonic() - started < PATIENCE_S / 2
+
+
+def test_a_dead_worker_that_the_kernel_holds_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "BURY_S", 0.01)
+    with bench() as b:
+        b.until_ready()
+        worker = b.pool._workers[0]
+        assert worker
+        process = worker.process
+
+        def held(timeout: float | None = None) -> int:
+            raise subprocess.TimeoutExpired("worker", timeout or 0)
+
+        monkeypatch.setattr(process, "wait", held)
+        b.submit("hang")
+        b.clock.advance(31)
+        b.turn(0)
+        assert b.failure().error_class is ErrorClass.RESOURCE
+        monkeypatch.undo()
+        process.wait()
+
+
+PARENT = """
+import sys, time
+from semwatchd.engine.messages import Setup
+from semwatchd.engine.supervisor import WorkerPool
+from tests.fakes import ListLog, RecordingTelemetry
+setup = Setup(factory="tests.workers:build", settings=None, memory_limit_bytes=1 << 29)
+pool = WorkerPool(setup, [(int(sys.argv[1]),)] * 2, 30.0, RecordingTelemetry(), ListLog())
+while pool.ready_count < 2:
+    pool.wait(1.0)
+print(*pool.pids, flush=True)
+time.sleep(3600)
+"""
+
+
+def test_workers_die_with_a_killed_parent() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(CORES[0])], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout
+        pids = [int(pid) for pid in parent.stdout.readline().split()]
+        assert all(map(alive, pids))
+        parent.kill()
+        give_up_at = time.monotonic() + PATIENCE_S
+        while any(map(alive, pids)):
+            assert time.monotonic() < give_up_at
+            time.sleep(0.02)
+    assert len(pids) == 2

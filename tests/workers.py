@@ -1,0 +1,64 @@
+"""What a worker process does in the pool's tests: the job's file name says how it goes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import PurePosixPath
+
+from semwatchd.core.errors import DataError
+from semwatchd.core.image import SemImage
+from semwatchd.core.job import Job
+from semwatchd.core.plan import Plan
+from semwatchd.core.ports import SourceFile
+from semwatchd.engine.worker import Analyse, analyse
+from semwatchd.pipeline.stage import Measured, Stage
+from tests.deliveries import FACTS
+
+LIMIT_BYTES = 512 * 1024 * 1024  #: address space of a worker in these tests
+
+
+def build(settings: object) -> Analyse:
+    def work(job: Job) -> object:
+        return analyse(job, _read, _decode, _stages_of)
+
+    return work  # type: ignore[return-value] # an Outcome: analyse says so
+
+
+def broken(settings: object) -> Analyse:
+    raise RuntimeError("this worker cannot start")
+
+
+def sleepy(settings: object) -> Analyse:
+    time.sleep(3600)
+    raise AssertionError
+
+
+def _read(path: str) -> SourceFile:
+    return SourceFile(path=path, data=b"", sha256="ab" * 32, size=100, mtime_ns=1)
+
+
+def _decode(source: SourceFile) -> SemImage:
+    match PurePosixPath(source.path).stem:
+        case "hang":
+            time.sleep(3600)
+        case "slow":
+            time.sleep(0.2)
+        case "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "exits":
+            os._exit(3)
+        case "greedy":
+            bytearray(2 * LIMIT_BYTES)
+        case "bad":
+            raise DataError("strip 3 of 59 ends beyond the file")
+        case "odd":
+            raise KeyError("no such \udcff\nkey" + "x" * 5000)
+    return SemImage(pixels=None, facts=FACTS)  # type: ignore[arg-type] # nobody looks at pixels here
+
+
+def _stages_of(plan: Plan) -> tuple[Stage, ...]:
+    kept = ("NOTIFY_SOCKET", "WATCHDOG_PID", "OMP_NUM_THREADS")
+    names = tuple(name for name in kept if name in os.environ)
+    return (Stage(name="environment", measure=lambda _: Measured(warnings=names)),)
