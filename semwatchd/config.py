@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from semwatchd.adapters.mes.filedrop import FileDropSettings
 from semwatchd.adapters.mes.guard import GuardSettings
 from semwatchd.adapters.mes.http import HttpSettings
+from semwatchd.complaints import complaint
 from semwatchd.core.errors import ConfigError
 from semwatchd.core.plan import Plan
 from semwatchd.engine.relay import RelaySettings
@@ -25,7 +27,11 @@ from semwatchd.engine.settings import QueueSettings, WorkerSettings
 from semwatchd.engine.watched import WatchSettings, overlapping_roots
 from semwatchd.pipeline.settings import PlanSettings, plan_from
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 DEFAULT_PATH = Path("/etc/semwatchd/semwatchd.toml")
+ENV_PREFIX = "SEMWATCHD__"
 
 Destination = Annotated[HttpSettings | FileDropSettings, Field(discriminator="kind")]
 
@@ -52,14 +58,14 @@ class Config(BaseSettings):
     """Everything the daemon is told."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix="SEMWATCHD__", env_nested_delimiter="__"
+        frozen=True, extra="forbid", env_prefix=ENV_PREFIX, env_nested_delimiter="__"
     )
 
     site: Annotated[str, Field(min_length=1, max_length=100, description="Name of the fab.")] = "site"
     state_dir: Annotated[Path, Field(description="Local folder for the journal.")] = Field(
         default_factory=default_state_dir
     )
-    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     watch: tuple[WatchSettings, ...] = ()
     plans: dict[str, PlanSettings] = Field(default_factory=lambda: {"default": PlanSettings()})
     workers: WorkerSettings = WorkerSettings()
@@ -106,12 +112,18 @@ def load_config(path: Path) -> Config:
 
 def check_config(raw: Mapping[str, Any]) -> Config:
     """Turn the file's content into a configuration, or raise ConfigError with all that is wrong with it."""
-    problems = cross_problems(raw)
+    problems = _unknown_names(raw) + cross_problems(raw)
     try:
-        config = Config(**raw)
+        # A key beginning with "_" would be taken for an instruction to the library that reads the settings.
+        config = Config(**{key: value for key, value in raw.items() if not key.startswith("_")})
+    except SettingsError as error:
+        raise ConfigError(
+            [f"environment: {error}; lists and tables are written as JSON", *problems]
+        ) from error
     except ValidationError as error:
-        raise ConfigError([_in_words(detail) for detail in error.errors()] + problems) from error
-    problems += overlapping_roots(config.watch) + _reference_problems(config)
+        problems = [_in_words(detail) for detail in _own_mistakes(error.errors())] + problems
+        raise ConfigError(problems + _problems_outside(*_sound_parts(raw))) from error
+    problems += _problems_outside(dict(enumerate(config.watch)), config.plans)
     if problems:
         raise ConfigError(problems)
     return config
@@ -125,53 +137,96 @@ def cross_problems(raw: Mapping[str, Any]) -> list[str]:
     known = sorted(plans) if isinstance(plans, dict) else ["default"]
     unknown_plans = [
         f"watch.{index}.plan: there is no plan {watch.get('plan', 'default')!r} (allowed: {', '.join(known)})"
-        for index, watch in enumerate(_tables(raw, "watch"))
+        for index, watch in _tables(raw, "watch")
         if watch.get("plan", "default") not in known
     ]
-    names = [destination.get("name") for destination in _tables(raw, "destinations")]
-    twice = [
-        f"destinations.{index}.name: {name!r} is given twice; each destination needs a name of its own"
-        for index, name in enumerate(names)
-        if name is not None and name in names[:index]
-    ]
+    names: list[Any] = []
+    twice = []
+    for index, destination in _tables(raw, "destinations"):
+        name = destination.get("name")
+        if name is not None and name in names:
+            twice.append(f"destinations.{index}.name: {name!r} is given twice; each needs a name of its own")
+        names.append(name)
     return unknown_plans + twice
 
 
-def _tables(raw: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
+def _unknown_names(raw: Mapping[str, Any]) -> list[str]:
+    """Find what the library would overlook: private-looking keys, and variables that set nothing."""
+    allowed = f"(allowed: {', '.join(sorted(Config.model_fields))})"
+    keys = [f"{key}: is not a known setting {allowed}" for key in raw if key.startswith("_")]
+    variables = [
+        f"{name} in the environment: {section.lower()!r} is not a known setting {allowed}"
+        for name in sorted(os.environ)
+        if name.upper().startswith(ENV_PREFIX)
+        and (section := name[len(ENV_PREFIX) :].split("__")[0]).lower() not in Config.model_fields
+    ]
+    return keys + variables
+
+
+def _tables(raw: Mapping[str, Any], key: str) -> Sequence[tuple[int, Mapping[str, Any]]]:
     value = raw.get(key)
-    return [table for table in value if isinstance(table, dict)] if isinstance(value, list) else []
+    numbered = enumerate(value) if isinstance(value, list) else ()
+    return [(index, table) for index, table in numbered if isinstance(table, dict)]
 
 
-def _reference_problems(config: Config) -> list[str]:
+def _sound_parts(raw: Mapping[str, Any]) -> tuple[dict[int, WatchSettings], dict[str, PlanSettings]]:
+    """Take each watched folder's place and each plan's reference by itself; leave out what is wrong."""
+    folders, plans = {}, {}
+    for index, table in _tables(raw, "watch"):
+        with suppress(ValidationError):
+            place = {name: table[name] for name in ("root", "exclude") if name in table}
+            folders[index] = WatchSettings.model_validate(place | {"tool": "any"})
+    named = raw.get("plans")
+    for name, table in named.items() if isinstance(named, dict) else ():
+        if isinstance(table, dict):
+            with suppress(ValidationError):
+                plans[name] = PlanSettings.model_validate({"reference": table.get("reference")})
+    return folders, plans
+
+
+def _problems_outside(folders: Mapping[int, WatchSettings], plans: Mapping[str, PlanSettings]) -> list[str]:
+    return overlapping_roots(folders) + _reference_problems(plans)
+
+
+def _reference_problems(plans: Mapping[str, PlanSettings]) -> list[str]:
     problems = []
-    for name in config.plans:
+    for name, settings in plans.items():
         try:
-            config.plan(name)
-        except OSError as error:
-            reference = config.plans[name].reference
-            problems.append(f"plans.{name}.reference: {reference}: {error.strerror}")
+            plan_from(name, settings)
+        except (OSError, ValueError) as error:  # a name no file can have is a ValueError
+            reason = getattr(error, "strerror", None) or error
+            problems.append(f"plans.{name}.reference: {settings.reference}: {reason}")
     return problems
 
 
-def _in_words(detail: Any) -> str:  # noqa: ANN401 — pydantic's ErrorDetails
-    where = ".".join(str(part) for part in _written_path(detail["loc"]))
-    given = detail.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
-    return f"{where}: {detail['msg']}{shown}{_allowed_values(detail)}"
+def _own_mistakes(details: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """Leave out lists called too short only because what stands in them is wrong."""
+    places = [detail["loc"] for detail in details]
+    for detail in details:
+        depth = len(detail["loc"])
+        inside = any(len(place) > depth and place[:depth] == detail["loc"] for place in places)
+        if not (inside and detail["type"] == "too_short"):
+            yield detail
+
+
+def _in_words(detail: ErrorDetails) -> str:
+    loc = detail["loc"]
+    fields = _section(loc).model_fields
+    field = next((fields[part] for part in reversed(loc) if isinstance(part, str) and part in fields), None)
+    said = f"{'.'.join(str(part) for part in _written_path(loc))}: {complaint(detail, field)}"
+    if detail["type"] == "extra_forbidden":
+        said += f" (allowed: {', '.join(sorted(fields))})"
+    return said + _from_environment(loc)
+
+
+def _from_environment(loc: Sequence[int | str]) -> str:
+    name = ENV_PREFIX + "__".join(map(str, loc)).upper()
+    return f" (set by {name})" if name in map(str.upper, os.environ) else ""
 
 
 def _written_path(loc: Sequence[int | str]) -> Sequence[int | str]:
     """Leave out the destination's kind, which pydantic puts into the path but the operator does not."""
     return [*loc[:2], *loc[3:]] if loc and loc[0] == "destinations" else loc
-
-
-def _allowed_values(detail: Any) -> str:  # noqa: ANN401
-    if detail["type"] == "extra_forbidden":
-        return f" (allowed: {', '.join(sorted(_section(detail['loc']).model_fields))})"
-    limits = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    context = detail.get("ctx") or {}
-    bounds = [f"{sign} {context[name]}" for name, sign in limits.items() if name in context]
-    return f" (allowed: {' and '.join(bounds)})" if bounds else ""
 
 
 def _section(loc: Sequence[int | str]) -> type[BaseModel]:

@@ -11,6 +11,7 @@ from semwatchd.cli.journal import audit_command, outbox_app, quarantine_app, sta
 from semwatchd.cli.offline import analyze_command, backfill_command, bench_app, demo_command
 from semwatchd.cli.service import config_app, healthcheck_command, run_command
 from semwatchd.core.errors import ConfigError, EnvironmentFault
+from semwatchd.core.paths import one_line
 
 _CLICK_USAGE = 2
 
@@ -41,8 +42,9 @@ def main() -> None:
     except SystemExit as end:
         sys.exit(USAGE if end.code == _CLICK_USAGE else end.code)
     except ConfigError as error:
-        print(f"configuration: {len(error.problems)} problem(s)", *error.problems, sep="\n", file=sys.stderr)
+        problems = map(one_line, error.problems)
+        print(f"configuration: {len(error.problems)} problem(s)", *problems, sep="\n", file=sys.stderr)
         sys.exit(CONFIGURATION)
     except EnvironmentFault as error:
-        print(error, file=sys.stderr)
+        print(one_line(str(error)), file=sys.stderr)
         sys.exit(TRY_LATER)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -130,13 +130,13 @@ def watched_folder(settings: WatchSettings, plan: Plan, *, network: bool) -> Wat
     )
 
 
-def overlapping_roots(folders: Sequence[WatchSettings]) -> list[str]:
-    """Name every pair of folders of which one lies in the other: their images would be counted twice."""
+def overlapping_roots(folders: Mapping[int, WatchSettings]) -> list[str]:
+    """Name every pair of folders, by number, of which one lies in the other: images would count twice."""
     return [
         f"watch.{i}.root: {inner.root} lies in {outer.root} (watch.{j}.root); "
         "exclude it there or drop one of them"
-        for i, inner in enumerate(folders)
-        for j, outer in enumerate(folders)
+        for i, inner in folders.items()
+        for j, outer in folders.items()
         if (i != j and _within(inner, outer)) and (inner.root != outer.root or i > j)
     ]
 

@@ -45,8 +45,10 @@ def test_a_wrong_setting_says_what_is_allowed(wrong: dict[str, object], says: st
 def test_folders_within_each_other_are_named_unless_excluded() -> None:
     outer = WatchSettings(root=Path("/data"), tool="A")
     inner = WatchSettings(root=Path("/data/sem"), tool="B")
-    assert overlapping_roots([outer, inner])[0].startswith("watch.1.root: /data/sem lies in /data")
-    assert len(overlapping_roots([inner, inner])) == 1
+    assert overlapping_roots(dict(enumerate([outer, inner])))[0].startswith(
+        "watch.1.root: /data/sem lies in /data"
+    )
+    assert len(overlapping_roots(dict(enumerate([inner, inner])))) == 1
     apart = WatchSettings(root=Path("/data"), tool="A", exclude=("sem",))
-    assert overlapping_roots([apart, inner]) == []
-    assert overlapping_roots([inner, WatchSettings(root=Path("/data/sem2"), tool="C")]) == []
+    assert overlapping_roots(dict(enumerate([apart, inner]))) == []
+    assert overlapping_roots(dict(enumerate([inner, WatchSettings(root=Path("/data/sem2"), tool="C")]))) == []
