@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from semwatchd.core.plan import DEFAULT_STAGES, Plan
+from semwatchd.pipeline.names import KNOWN_STAGES
+from semwatchd.pipeline.settings import PlanSettings, plan_from
+
+PLAN = Plan(reference="/ref/golden.tif", reference_sha256="aa")
+
+
+def test_the_hash_covers_what_can_change_a_number() -> None:
+    changed = [
+        PLAN,
+        replace(PLAN, stages=("intensity",)),
+        replace(PLAN, stages=tuple(reversed(DEFAULT_STAGES))),
+        replace(PLAN, reference_sha256="bb"),
+    ]
+    assert len({plan.plan_hash for plan in changed}) == len(changed)
+    same = [replace(PLAN, name="other"), replace(PLAN, reference="/moved/golden.tif")]
+    assert {plan.plan_hash for plan in same} == {PLAN.plan_hash}
+
+
+def test_the_hash_of_the_default_plan_is_fixed() -> None:
+    assert Plan().plan_hash == "fe5c0f08352b721a"
+
+
+def test_the_default_settings_are_the_default_plan() -> None:
+    assert plan_from("default", PlanSettings()) == Plan()
+    assert DEFAULT_STAGES == KNOWN_STAGES
