@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
 
 from semwatchd.adapters.sql.journal import Journal
 from semwatchd.adapters.sql.rows import job_of
@@ -27,6 +27,45 @@ _NEXT_QUEUED = (
     .order_by(job.c.id)
     .limit(bindparam("most"))
 )
+
+
+# Statements of the hot path are put together once; building one costs more than running it.
+_RETRY_DUE = (
+    update(job)
+    .where(OPEN_JOBS, job.c.state == JobState.RETRY_WAIT, job.c.not_before <= bindparam("now"))
+    .values(state=JobState.QUEUED)
+)
+_START = (
+    update(job)
+    .where(job.c.id == bindparam("this_id"))
+    .values(state=JobState.CPU_RUNNING, attempt=job.c.attempt + 1, started_at=bindparam("now"))
+)
+_THIS_ATTEMPT = and_(
+    job.c.id == bindparam("this_id"),
+    job.c.attempt == bindparam("this_attempt"),
+    job.c.state == JobState.CPU_RUNNING,
+)
+_FIND_ATTEMPT = select(job.c.id).where(_THIS_ATTEMPT)
+_GIVE_BACK = update(job).where(_THIS_ATTEMPT).values(state=JobState.QUEUED, attempt=job.c.attempt - 1)
+_FIND_TWIN = select(job.c.id, job.c.state).where(
+    job.c.sha256 == bindparam("its_sha256"),
+    job.c.plan_hash == bindparam("its_plan"),
+    HOLDS_IDENTITY,
+    job.c.id != bindparam("this_id"),
+)
+_STORE = (
+    update(job)
+    .where(job.c.id == bindparam("this_id"))
+    .values(
+        state=JobState.STORED,
+        sha256=bindparam("its_sha256"),
+        error_class=None,
+        reason=None,
+        finished_at=bindparam("now"),
+    )
+)
+_INSERT_RESULT = insert(result)
+_INSERT_EVENT = insert(outbox)
 
 
 class SqlJobStore:
@@ -97,38 +136,26 @@ def recover(connection: Connection, now: float) -> tuple[int, int]:
 
 
 def _claim(connection: Connection, limit: int, now: float) -> Sequence[Job]:
-    connection.execute(
-        update(job)
-        .where(OPEN_JOBS, job.c.state == JobState.RETRY_WAIT, job.c.not_before <= now)
-        .values(state=JobState.QUEUED)
-    )
+    connection.execute(_RETRY_DUE, {"now": now})
     rows: list[Row[Any]] = []
     for lane in _LANE_ORDER:
         if len(rows) < limit:
             rows += connection.execute(_NEXT_QUEUED, {"lane": lane, "most": limit - len(rows)}).all()
     if rows:
-        connection.execute(
-            update(job)
-            .where(job.c.id.in_([row.id for row in rows]))
-            .values(state=JobState.CPU_RUNNING, attempt=job.c.attempt + 1, started_at=now)
-        )
+        connection.execute(_START, [{"this_id": row.id, "now": now} for row in rows])
     return [replace(job_of(row), attempt=row.attempt + 1) for row in rows]
 
 
 def _give_back(connection: Connection, jobs: Sequence[Job]) -> None:
-    for returned in jobs:
-        connection.execute(
-            update(job)
-            .where(_is_this_attempt(returned))
-            .values(state=JobState.QUEUED, attempt=job.c.attempt - 1)
-        )
+    if jobs:
+        connection.execute(_GIVE_BACK, [_attempt(returned) for returned in jobs])
 
 
 def _finish(
     connection: Connection, ending: Ending, destinations: Sequence[str], now: float
 ) -> JobState | None:
     done = ending.outcome.job
-    if connection.execute(select(job.c.id).where(_is_this_attempt(done))).first() is None:
+    if connection.execute(_FIND_ATTEMPT, _attempt(done)).first() is None:
         return None
     match ending.outcome:
         case Result() as measured:
@@ -149,25 +176,15 @@ def _store(
             .where(job.c.id == twin.id)
             .values(state=JobState.CANCELLED, reason=f"the same bytes were measured as job {measured.job.id}")
         )
-    connection.execute(
-        update(job)
-        .where(job.c.id == measured.job.id)
-        .values(
-            state=JobState.STORED,
-            sha256=measured.facts.sha256,
-            error_class=None,
-            reason=None,
-            finished_at=now,
-        )
-    )
-    connection.execute(insert(result).values(**_result_row(measured, now)))
+    connection.execute(_STORE, {"this_id": measured.job.id, "its_sha256": measured.facts.sha256, "now": now})
+    connection.execute(_INSERT_RESULT, _result_row(measured, now))
     owed = [
         _outbox_row(event, measured.job, destination, now)
         for event in ending.events
         for destination in destinations
     ]
     if owed:
-        connection.execute(insert(outbox), owed)
+        connection.execute(_INSERT_EVENT, owed)
     return JobState.STORED
 
 
@@ -194,14 +211,8 @@ def _set_aside(connection: Connection, failure: Failure, ending: Ending, now: fl
 
 def _twin(connection: Connection, done: Job, sha256: str) -> Any:  # noqa: ANN401 — a Row or None
     """Find the other job that already stands for these bytes under this plan."""
-    return connection.execute(
-        select(job.c.id, job.c.state).where(
-            job.c.sha256 == sha256,
-            job.c.plan_hash == done.plan.plan_hash,
-            HOLDS_IDENTITY,
-            job.c.id != done.id,
-        )
-    ).first()
+    identity = {"its_sha256": sha256, "its_plan": done.plan.plan_hash, "this_id": done.id}
+    return connection.execute(_FIND_TWIN, identity).first()
 
 
 def _mark_duplicate(connection: Connection, done: Job, sha256: str, original: int, now: float) -> JobState:
@@ -220,12 +231,8 @@ def _mark_duplicate(connection: Connection, done: Job, sha256: str, original: in
     return JobState.DUPLICATE
 
 
-def _is_this_attempt(attempted: Job) -> Any:  # noqa: ANN401 — a SQL expression
-    return (
-        (job.c.id == attempted.id)
-        & (job.c.attempt == attempted.attempt)
-        & (job.c.state == JobState.CPU_RUNNING)
-    )
+def _attempt(attempted: Job) -> dict[str, int]:
+    return {"this_id": attempted.id, "this_attempt": attempted.attempt}
 
 
 def _result_row(measured: Result, now: float) -> dict[str, Any]:

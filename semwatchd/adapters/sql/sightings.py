@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, CursorResult, and_, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, select, text, update
 
 from semwatchd.adapters.sql.journal import Journal, reading
 from semwatchd.adapters.sql.rows import remember_plan
@@ -17,7 +17,45 @@ from semwatchd.adapters.sql.tables import SETTLING, job, sighting
 from semwatchd.core.job import JobState, SightingState
 from semwatchd.core.ports import FileStamp, JobOrder, Sighting
 
-_SETTLED = sighting.c.state.in_([SightingState.READY, SightingState.IGNORED, SightingState.SUPERSEDED])
+# Statements of the hot path are put together once; building one costs more than running it.
+_AT_PLACE = and_(
+    sighting.c.root == bindparam("at_root"),
+    sighting.c.directory == bindparam("at_directory"),
+    sighting.c.name == bindparam("at_name"),
+)
+_SETTLED = text("sighting.state IN ('ready', 'ignored', 'superseded')")
+_CURRENT = text("sighting.state IN ('ready', 'ignored')")
+
+_FIND_VERSION = (
+    select(sighting.c.id)
+    .where(
+        _AT_PLACE,
+        _SETTLED,
+        sighting.c.size == bindparam("at_size"),
+        sighting.c.mtime_ns == bindparam("at_mtime_ns"),
+        sighting.c.ino == bindparam("at_ino"),
+    )
+    .limit(1)
+)
+_FIND_SETTLING = select(sighting.c.id, sighting.c.first_seen).where(_AT_PLACE, SETTLING)
+_INSERT = insert(sighting)
+_INSERT_JOB = insert(job)
+_SUPERSEDE = (
+    update(sighting)
+    .where(_AT_PLACE, _CURRENT)
+    .values(state=SightingState.SUPERSEDED, changed_at=bindparam("now"))
+)
+_VANISH = (
+    update(sighting)
+    .where(_AT_PLACE, SETTLING)
+    .values(state=SightingState.VANISHED, changed_at=bindparam("now"))
+)
+_SETTLE = (
+    update(sighting)
+    .where(sighting.c.id == bindparam("this_id"))
+    .values({name: bindparam(name) for name in ("size", "mtime_ns", "ino", "state", "reason", "changed_at")})
+)
+_LINK_JOB = update(sighting).where(sighting.c.id == bindparam("this_id")).values(job_id=bindparam("its_job"))
 
 
 class SqlSightingLog:
@@ -46,7 +84,7 @@ class SqlSightingLog:
     def known(self, root: str, relpath: str, stamp: FileStamp) -> bool:
         """Whether this very version has already become a job or been ignored."""
         with reading(self._journal.engine) as connection:
-            return _settled_version(connection, root, relpath, stamp)
+            return _is_known(connection, root, relpath, stamp)
 
     def known_in(self, root: str, directory: str) -> Mapping[str, FileStamp]:
         """Return the newest settled version of each name in one directory (``""`` for the root)."""
@@ -122,87 +160,66 @@ def reconsider_ignored(connection: Connection, root: str, reads: Callable[[str],
 
 def record_ready(connection: Connection, seen: Sighting, order: JobOrder, now: float) -> None:
     """Record a complete file and its job; a version already recorded changes nothing."""
-    if _settled_version(connection, seen.root, seen.relpath, seen.stamp):
+    if _is_known(connection, seen.root, seen.relpath, seen.stamp):
         _vanished(connection, seen.root, seen.relpath, now)
         return
     sighting_id, first_seen = _settle(connection, seen, SightingState.READY, None, now)
     remember_plan(connection, order.plan)
-    job_id = _inserted_id(connection.execute(insert(job), _job_row(seen, order, first_seen)))
-    connection.execute(update(sighting).where(sighting.c.id == sighting_id).values(job_id=job_id))
+    job_id = connection.execute(_INSERT_JOB, _job_row(seen, order, first_seen)).lastrowid
+    connection.execute(_LINK_JOB, {"this_id": sighting_id, "its_job": job_id})
 
 
 def _settling(connection: Connection, seen: Sighting, now: float) -> None:
-    if _settling_row(connection, seen) is None:
-        connection.execute(insert(sighting), _row(seen, SightingState.SETTLING, now) | {"first_seen": now})
+    if connection.execute(_FIND_SETTLING, _place(seen.root, seen.relpath)).first() is None:
+        connection.execute(_INSERT, _row(seen, SightingState.SETTLING, None, now) | {"first_seen": now})
 
 
 def _settle(
     connection: Connection, seen: Sighting, state: SightingState, reason: str | None, now: float
 ) -> tuple[int, float]:
     """Give this version its final state and supersede older ones; return its id and its first sight."""
-    connection.execute(
-        update(sighting)
-        .where(
-            _place(seen.root, seen.relpath),
-            sighting.c.state.in_([SightingState.READY, SightingState.IGNORED]),
-        )
-        .values(state=SightingState.SUPERSEDED, changed_at=now)
-    )
-    settled = _row(seen, state, now) | {"reason": reason}
-    settling = _settling_row(connection, seen)
+    place = _place(seen.root, seen.relpath)
+    connection.execute(_SUPERSEDE, place | {"now": now})
+    settling = connection.execute(_FIND_SETTLING, place).first()
+    settled = _row(seen, state, reason, now)
     if settling is None:
-        return _inserted_id(connection.execute(insert(sighting), settled | {"first_seen": now})), now
-    connection.execute(update(sighting).where(sighting.c.id == settling.id).values(settled))
+        return connection.execute(_INSERT, settled | {"first_seen": now}).lastrowid, now
+    for name in ("root", "directory", "name"):
+        del settled[name]
+    connection.execute(_SETTLE, settled | {"this_id": settling.id})
     return settling.id, settling.first_seen
 
 
-def _inserted_id(inserted: CursorResult[Any]) -> int:
-    return int(inserted.lastrowid)
-
-
 def _ignored(connection: Connection, seen: Sighting, reason: str, now: float) -> None:
-    if not _settled_version(connection, seen.root, seen.relpath, seen.stamp):
+    if not _is_known(connection, seen.root, seen.relpath, seen.stamp):
         _settle(connection, seen, SightingState.IGNORED, reason, now)
 
 
 def _vanished(connection: Connection, root: str, relpath: str, now: float) -> None:
-    connection.execute(
-        update(sighting)
-        .where(_place(root, relpath), sighting.c.state == SightingState.SETTLING)
-        .values(state=SightingState.VANISHED, changed_at=now)
-    )
+    connection.execute(_VANISH, _place(root, relpath) | {"now": now})
 
 
-def _settled_version(connection: Connection, root: str, relpath: str, stamp: FileStamp) -> bool:
-    query = select(sighting.c.id).where(
-        _place(root, relpath),
-        _SETTLED,
-        sighting.c.size == stamp.size,
-        sighting.c.mtime_ns == stamp.mtime_ns,
-        sighting.c.ino == stamp.ino,
-    )
-    return connection.execute(query.limit(1)).first() is not None
+def _is_known(connection: Connection, root: str, relpath: str, stamp: FileStamp) -> bool:
+    version = {"at_size": stamp.size, "at_mtime_ns": stamp.mtime_ns, "at_ino": stamp.ino}
+    return connection.execute(_FIND_VERSION, _place(root, relpath) | version).first() is not None
 
 
-def _settling_row(connection: Connection, seen: Sighting) -> Any:  # noqa: ANN401 — a Row or None
-    return connection.execute(
-        select(sighting.c.id, sighting.c.first_seen).where(_place(seen.root, seen.relpath), SETTLING)
-    ).first()
-
-
-def _place(root: str, relpath: str) -> ColumnElement[bool]:
+def _place(root: str, relpath: str) -> dict[str, Any]:
     directory, name = posixpath.split(relpath)
-    return and_(sighting.c.root == root, sighting.c.directory == directory, sighting.c.name == name)
+    return {"at_root": root, "at_directory": directory, "at_name": name}
 
 
-def _row(seen: Sighting, state: SightingState, now: float) -> dict[str, Any]:
+def _row(seen: Sighting, state: SightingState, reason: str | None, now: float) -> dict[str, Any]:
     directory, name = posixpath.split(seen.relpath)
     return {
         "root": seen.root,
         "directory": directory,
         "name": name,
-        **asdict(seen.stamp),
+        "size": seen.stamp.size,
+        "mtime_ns": seen.stamp.mtime_ns,
+        "ino": seen.stamp.ino,
         "state": state,
+        "reason": reason,
         "changed_at": now,
     }
 
