@@ -10,7 +10,7 @@ import signal
 import stat
 
 from semwatchd.adapters.tiff_layout import completeness
-from semwatchd.core.ports import Completeness, CompletenessKind, FileLook, FileStamp
+from semwatchd.core.ports import Completeness, FileLook, FileStamp
 
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
@@ -74,8 +74,7 @@ class DiskProbe:
 
     def completeness(self, path: str) -> Completeness:
         """Whether the layout of the file says that all of it is there."""
-        found = completeness(path)
-        return Completeness(CompletenessKind(found.kind), found.reason)
+        return completeness(path)
 
 
 def _refuses_lease(fd: int) -> bool | None:

@@ -1,13 +1,9 @@
-"""Text files a microscope writes beside its images. By name here, by signature when read; no numpy."""
+"""Text files a microscope writes beside its images, known by their signature."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection
-
-IMAGE_SUFFIXES = (".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".png", ".sitif")
-SIDECAR_SUFFIXES = (".txt", ".hdr")
 
 MAX_SIDECAR_BYTES = 1 << 16
 
@@ -15,35 +11,6 @@ MAX_SIDECAR_BYTES = 1 << 16
 SIGNATURES = ("$SEM_DATA_VERSION", "$CM_FORMAT", "[SemImageFile]", "[TemImageFile]", "[MAIN]")
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-
-
-def sidecar_of(path: str, names: Collection[str]) -> str | None:
-    """Name of the image that the file at ``path`` describes, judged by names alone.
-
-    Parameters
-    ----------
-    path
-        Path or name of the supposed sidecar, e.g. "a/x.txt".
-    names
-        Names in the same directory.
-
-    Returns
-    -------
-    "x.tif" for "x.txt" or "x.tif.txt", "x.tif" for "x-tif.hdr"; None where there is no such image.
-    """
-    stem, suffix = os.path.splitext(os.path.basename(path))  # noqa: PTH119, PTH122 — str keeps odd bytes
-    if suffix.lower() not in SIDECAR_SUFFIXES:
-        return None
-    here = set(names)
-    for image_suffix in IMAGE_SUFFIXES:
-        for cased in (image_suffix, image_suffix.upper()):
-            dashed = stem.removesuffix("-" + cased[1:]) + cased if stem.endswith("-" + cased[1:]) else None
-            for name in (stem + cased, dashed):
-                if name in here:
-                    return name
-            if stem.endswith(cased) and stem in here:
-                return stem
-    return None
 
 
 def sidecar_paths(image_path: str) -> tuple[str, ...]:

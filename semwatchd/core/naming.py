@@ -15,7 +15,7 @@ TEMPORARY = (".*", "~$*", "*.tmp", "*.part", "*.partial", "*.crdownload", "*.fil
 #: JEOL and Hitachi write ``NAME.txt`` beside the image, TESCAN ``NAME-tif.hdr``. Never images themselves.
 SIDECAR_SUFFIXES = (".txt", ".hdr")
 
-_IMAGE_SUFFIXES = (".tif", ".tiff", ".bmp", ".png", ".jpg")
+_IMAGE_SUFFIXES = (".tif", ".tiff", ".bmp", ".png", ".jpg", ".jpeg", ".sitif")
 
 
 @lru_cache(maxsize=256)
