@@ -17,7 +17,7 @@ from semwatchd.adapters.probe import DiskProbe, ignore_lease_signal
 from semwatchd.adapters.scanner import Scanner
 from semwatchd.adapters.silent import SilentTelemetry
 from semwatchd.adapters.sql.journal import Journal, reading
-from semwatchd.adapters.sql.queries import backfill_counts, newest_job_id, open_counts
+from semwatchd.adapters.sql.queries import backfill_counts, last_done_before, open_counts
 from semwatchd.adapters.sql.schema import current_journal
 from semwatchd.adapters.sql.sightings import SqlSightingLog
 from semwatchd.config import Config
@@ -42,7 +42,7 @@ class Summary:
     """What a backfill did."""
 
     root: str
-    found: int  #: images not known before
+    found: int  #: images not known before, or left unfinished by an earlier run
     jobs: Mapping[str, int] = field(default_factory=dict)  #: by state
     unsettled: int = 0  #: files that are still being written
     events_waiting: int = 0  #: not delivered yet; the daemon goes on with them
@@ -75,7 +75,7 @@ def backfill(config: Config, root: Path, console: Console) -> Summary:
     with _at_work(config) as (journal, turn, crew):
         folder, found_files = _what_to_scan(config, root, journal)
         with reading(journal.engine) as connection:
-            before = newest_job_id(connection)
+            before = last_done_before(connection, folder.root)
         unsettled = _take_in(folder, found_files, journal, turn, crew)
         jobs = _wait_for_jobs(journal, folder.root, before, turn, console)
         waiting = _wait_for_delivery(journal, turn) if config.destinations else 0

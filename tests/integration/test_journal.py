@@ -333,7 +333,7 @@ def test_no_daily_question_reads_the_whole_history(tmp_path: Path) -> None:
             with reading(journal.engine) as connection:
                 queries.open_counts(connection)
                 list(queries.quarantined(connection))
-                queries.newest_job_id(connection)
+                queries.last_done_before(connection, ROOT)
     text = "\n".join(steps)
     for index in ("job_open", "job_identity", "job_set_aside", "outbox_undelivered", "outbox_parked"):
         assert f"INDEX {index}" in text

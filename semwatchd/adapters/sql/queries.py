@@ -79,9 +79,12 @@ def totals(connection: Connection) -> Totals:
     )
 
 
-def newest_job_id(connection: Connection) -> int:
-    """Return the id of the job made last, 0 before the first."""
-    return connection.execute(select(func.max(job.c.id))).scalar_one() or 0
+def last_done_before(connection: Connection, root: str) -> int:
+    """Return the newest job before the first that a backfill of ``root`` has still to see through."""
+    unfinished = select(func.min(job.c.id)).where(OPEN_JOBS, job.c.root == root, job.c.lane == "backfill")
+    first_open = connection.execute(unfinished).scalar_one()
+    newest = connection.execute(select(func.max(job.c.id))).scalar_one() or 0
+    return newest if first_open is None else first_open - 1
 
 
 def backfill_counts(connection: Connection, root: str, after_job: int) -> Counts:
