@@ -71,9 +71,18 @@ def _ask_health(config: Config) -> dict[str, object]:
         connection = http.client.HTTPConnection(config.http.host, port, timeout=ANSWER_S)
         connection.request("GET", "/healthz")
         answer: dict[str, object] = json.loads(connection.getresponse().read())
+    except FileNotFoundError:
+        return _no_daemon(f"no daemon has run on {config.state_dir} yet")
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return {"state": "failed", "parts": {"daemon": {"state": "failed", "reason": f"no answer: {error}"}}}
+        return _no_daemon(f"no daemon answers on {config.http.host}: {error}")
+    if not isinstance(answer, dict) or not {"state", "parts"} <= answer.keys():
+        return _no_daemon("another program answers in the daemon's place")
     return answer
+
+
+def _no_daemon(reason: str) -> dict[str, object]:
+    part = {"state": "failed", "reason": reason, "todo": "start it; if it ended by itself, its log says why"}
+    return {"state": "failed", "parts": {"daemon": part}}
 
 
 def _show_health(answer: dict[str, object]) -> None:
