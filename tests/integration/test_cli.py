@@ -58,7 +58,7 @@ directory = "{folder}/out"
     )
     (folder / "out").mkdir()
     write_image(folder / "tool" / "good.tif", 1)
-    write_truncated(folder / "tool" / "bad[/b].tif", 2)
+    write_truncated(folder / "tool" / "bad[red].tif", 2)
     write_truncated(folder / "tool" / "worse\n\udcff.tif", 3)
     done = semwatchd("backfill", folder / "tool", "-c", path, "--json")
     assert done.returncode == 1, done.stderr
@@ -127,11 +127,11 @@ def test_analyze_answers_every_path_on_a_line_of_its_own_in_order(tmp_path: Path
     write_image(folder / "b.tif", 2)
     write_image(folder / "a.tif", 1)
     (folder / "a.txt").write_text("$CM_MAG 1000\n")
-    odd = write_image(tmp_path / "odd [/b]\udcff.tif", 3)
+    odd = write_image(tmp_path / "odd [red]\udcff.tif", 3)
     done = semwatchd("analyze", tmp_path / "missing.tif", folder, text, odd, "--json")
     assert done.returncode == 0, done.stderr
     records = lines(done.stdout)
-    names = ["missing.tif", "folder/a.tif", "folder/b.tif", "text.tif", "odd [/b]\\xff.tif"]
+    names = ["missing.tif", "folder/a.tif", "folder/b.tif", "text.tif", "odd [red]\\xff.tif"]
     assert [record["path"] for record in records] == [f"{tmp_path}/{name}" for name in names]
     assert [record["status"] for record in records] == ["rejected", "ok", "ok", "rejected", "ok"]
     assert [record["error_class"] for record in records[::3]] == ["environment", "data"]
@@ -141,10 +141,10 @@ def test_analyze_answers_every_path_on_a_line_of_its_own_in_order(tmp_path: Path
 
 
 def test_analyze_for_people_takes_any_name(tmp_path: Path) -> None:
-    odd = write_image(tmp_path / "[/b].tif", 3)
+    odd = write_image(tmp_path / "[red].tif", 3)
     done = semwatchd("analyze", odd, "--reference", odd)
     assert done.returncode == 0, done.stderr
-    assert "[/b].tif" in done.stdout
+    assert "[red].tif" in done.stdout
     assert " ok " in done.stdout
 
 
@@ -205,9 +205,9 @@ def test_a_person_decides_on_the_quarantine(config: Path) -> None:
     listed = json.loads(semwatchd("quarantine", "list", "-c", config, "--json").stdout)
     assert len(listed) == 2
     paths = {row["path"].rpartition("/tool/")[2]: row["id"] for row in listed}
-    bad, worse = paths["bad[/b].tif"], paths["worse\\x0a\\xff.tif"]
+    bad, worse = paths["bad[red].tif"], paths["worse\\x0a\\xff.tif"]
     table = semwatchd("quarantine", "list", "-c", config)
-    assert (table.returncode, "bad[/b].tif" in table.stdout) == (0, True)
+    assert (table.returncode, "bad[red].tif" in table.stdout) == (0, True)
 
     first = semwatchd("quarantine", "requeue", str(bad), "--reason", "copied anew \udcff", "-c", config)
     assert (first.returncode, first.stdout) == (0, f"job {bad}: done\n")
