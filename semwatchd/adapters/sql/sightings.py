@@ -191,7 +191,9 @@ def _settle(
 
 
 def _ignored(connection: Connection, seen: Sighting, reason: str, now: float) -> None:
-    if not _is_known(connection, seen.root, seen.relpath, seen.stamp):
+    if _is_known(connection, seen.root, seen.relpath, seen.stamp):
+        _vanished(connection, seen.root, seen.relpath, now)
+    else:
         _settle(connection, seen, SightingState.IGNORED, reason, now)
 
 
