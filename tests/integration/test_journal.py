@@ -243,6 +243,13 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
             take(tmp_path / "file" / "state")
 
 
+def test_a_share_is_no_place_for_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "on_network", lambda _: True)
+    with pytest.raises(EnvironmentFault, match="state_dir on a local disk"):
+        prepare_journal(tmp_path / "state")
+    assert not (tmp_path / "state").exists()
+
+
 def test_any_folder_name_will_do(tmp_path: Path) -> None:
     folder = tmp_path / "what? 100%20 #1;a=b"
     assert prepare_journal(folder) == folder / "journal.db"

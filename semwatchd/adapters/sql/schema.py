@@ -16,6 +16,7 @@ from alembic.util import CommandError
 from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError, OperationalError
 
+from semwatchd.adapters.mounts import on_network
 from semwatchd.adapters.sql.journal import open_engine
 from semwatchd.core.errors import EnvironmentFault, JournalInUseError
 
@@ -33,9 +34,13 @@ def prepare_journal(state_dir: Path) -> Path:
     Raises
     ------
     EnvironmentFault
-        The folder cannot be written, the disk is full, or the file is not a journal of ours.
+        The folder cannot be written or lies on a share, the disk is full, or the file is no journal of ours.
     """
     path = journal_path(state_dir)
+    if on_network(str(state_dir)):
+        raise EnvironmentFault(
+            f"journal {path} would lie on a share, where commits may be lost; give a state_dir on a local disk"
+        )
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         upgrade(open_engine(path))
