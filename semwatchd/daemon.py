@@ -54,7 +54,7 @@ class Daemon:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._log = structlog.get_logger("semwatchd")
-        self._stop = threading.Event()
+        self._stopping = False
         self._started = False
         self._overview: Overview | None = None
         self._folders: WatchedFolders | None = None
@@ -65,7 +65,7 @@ class Daemon:
             gauges=lambda: self._overview.gauges() if self._overview else GaugeSnapshot(),
         )
         self._health = HealthBoard(time.time, self._log)
-        self._crew = Crew(self._log, self._stop.set)
+        self._crew = Crew(self._log, self._ask_to_stop)
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; return the exit code."""
@@ -85,7 +85,7 @@ class Daemon:
         return 1 if self._crew.failed else 0
 
     def _turn(self, line: Line) -> None:
-        while not self._stop.is_set():
+        while not self._stopping:
             line.dispatcher.step(TURN_S)
             self._telemetry.beat("dispatcher")
             if not self._started and line.pool.ready_count:
@@ -96,7 +96,13 @@ class Daemon:
         ignore_lease_signal()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal must not end the service
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stop.set())
+            signal.signal(number, self._ask_to_stop)
+
+    def _ask_to_stop(self, *_: object) -> None:
+        """Only set a flag: a handler may interrupt anything, also itself, and a thread that takes the lock
+        of an Event twice waits for itself.
+        """
+        self._stopping = True
 
     @contextmanager
     def _serving(self) -> Iterator[int]:

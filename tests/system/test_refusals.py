@@ -1,8 +1,10 @@
-"""What the daemon says, and with which exit code, where it cannot or must not start."""
+"""What the daemon says, and with which exit code, where it cannot or must not start, or is told to stop."""
 
 from __future__ import annotations
 
+import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,13 @@ def test_all_mistakes_of_a_configuration_are_named_at_once(tmp_path: Path) -> No
     for mistake in ("watch.0.quiet_s", "nonsense", "workers.count", "guard.retries"):
         assert mistake in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_impatient_person_may_ask_it_to_stop_more_than_once(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.configure()
+    with site.running() as daemon:
+        for number in (signal.SIGINT, signal.SIGTERM) * 20:
+            daemon.process.send_signal(number)
+            time.sleep(0.001)
+        assert daemon.process.wait(10) == 0
