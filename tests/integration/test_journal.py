@@ -245,7 +245,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 def test_a_share_is_no_place_for_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "on_network", lambda _: True)
-    with pytest.raises(EnvironmentFault, match="state_dir on a local disk"):
+    with pytest.raises(EnvironmentFault, match="on a local disk"):
         prepare_journal(tmp_path / "state")
     assert not (tmp_path / "state").exists()
 

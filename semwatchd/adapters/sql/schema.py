@@ -39,7 +39,7 @@ def prepare_journal(state_dir: Path) -> Path:
     path = journal_path(state_dir)
     if on_network(str(state_dir)):
         raise EnvironmentFault(
-            f"journal {path} would lie on a share, where commits may be lost; give a state_dir on a local disk"
+            f"journal {path} lies on a share, where commits may get lost; name a state_dir on a local disk"
         )
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
