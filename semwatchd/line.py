@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from semwatchd.engine.messages import Setup
 from semwatchd.engine.placement import place_workers, worker_count
 from semwatchd.engine.relay import Relay
 from semwatchd.engine.settings import WorkerSettings
+from semwatchd.engine.slots import anonymous_slots, begun, open_slots
 from semwatchd.engine.supervisor import WorkerPool
 
 #: Named, not imported: the supervisor holds no numpy.
@@ -58,14 +59,23 @@ class Line:
     dispatcher: Dispatcher
 
 
-def start_workers(settings: WorkerSettings, telemetry: Telemetry, log: Log) -> WorkerPool:
-    """Start the worker processes on the cores this process may use."""
+def start_workers(
+    settings: WorkerSettings, slots_dir: Path | None, telemetry: Telemetry, log: Log
+) -> WorkerPool:
+    """Start the worker processes on the cores this process may use.
+
+    Parameters
+    ----------
+    slots_dir
+        Where the workers note what they begin; None where nobody will recover it.
+    """
     allowed = sorted(os.sched_getaffinity(0))
     placement = place_workers(allowed, worker_count(allowed, settings.count), pin=settings.pin)
     setup = Setup(
         factory=ANALYSER, settings=settings, memory_limit_bytes=settings.memory_limit_mb * 1024 * 1024
     )
-    return WorkerPool(setup, placement, settings.deadline_s, telemetry, log)
+    slots = open_slots(slots_dir, len(placement)) if slots_dir else anonymous_slots(len(placement))
+    return WorkerPool(setup, placement, slots, settings.deadline_s, telemetry, log)
 
 
 @contextmanager
@@ -86,13 +96,20 @@ def running_line(config: Config, around: Surroundings, resight: Callable[[str, s
         stack.enter_context(sole_owner(config.state_dir))  # first: nobody upgrades a journal under its owner
         path = prepare_journal(config.state_dir)
         journal = stack.enter_context(running_journal(path, around))
-        requeued, poisonous = journal.submit(lambda connection: recover(connection, time.time())).result()
-        around.log.info("journal_opened", path=str(path), requeued=requeued, quarantined=poisonous)
+        slots_dir = config.state_dir / "slots"
+        _recover(journal, slots_dir, around.log)
         relays = stack.enter_context(_running_relays(config, journal, around))
-        pool = start_workers(config.workers, around.telemetry, around.log)
+        pool = start_workers(config.workers, slots_dir, around.telemetry, around.log)
         dispatcher = _dispatcher(config, journal, pool, relays, around, resight)
         stack.callback(dispatcher.drain, config.queue.drain_s)
         yield Line(journal=journal, pool=pool, dispatcher=dispatcher)
+
+
+def _recover(journal: Journal, slots_dir: Path, log: Log) -> None:
+    """Put what a dead daemon left behind back in its queue, blaming only what was being measured."""
+    suspects = frozenset(begun(slots_dir))
+    recovered = journal.submit(lambda connection: recover(connection, suspects, time.time())).result()
+    log.info("journal_opened", **asdict(recovered))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -74,9 +74,13 @@ class MemoryJobStore:
             fresh = replace(row.job, attempt=0, lane=Lane.MANUAL)
             self.rows[number] = JobRow(fresh)
 
-    def restart(self) -> None:
+    def restart(self, begun: Collection[tuple[int, int]] = ()) -> None:
         for row in self.rows.values():
-            if row.state is JobState.CPU_RUNNING:
+            if row.state is not JobState.CPU_RUNNING:
+                continue
+            if (row.job.id, row.job.attempt) not in begun:
+                row.state, row.job = JobState.QUEUED, replace(row.job, attempt=row.job.attempt - 1)
+            else:
                 worn_out = row.job.attempt >= MAX_ATTEMPTS
                 row.state = JobState.QUARANTINED if worn_out else JobState.QUEUED
 

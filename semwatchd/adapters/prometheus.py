@@ -6,7 +6,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -14,7 +22,7 @@ from semwatchd.core.job import DeliveryState, ErrorClass, Job, JobState
 from semwatchd.core.paths import one_line
 from semwatchd.core.version import VERSION
 
-#: Seconds from seeing a file to its stored numbers; 30 s is the promise, so it is a boundary.
+#: Seconds from a file's last write to its stored numbers; 30 s is the promise, so it is a boundary.
 END_TO_END_BUCKETS = (0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 45, 60, 120, 300, 900, 3600)
 #: Seconds in one stage, from a crop to a large mosaic.
 STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -30,6 +38,12 @@ FINAL_STATES = {
     JobState.DUPLICATE: "duplicate",
     JobState.CANCELLED: "cancelled",
 }
+
+
+#: States whose jobs are counted at every scrape; the others only grow, and have counters.
+SHOWN_STATES = (JobState.QUEUED, JobState.CPU_RUNNING, JobState.RETRY_WAIT, JobState.QUARANTINED)
+
+disable_created_metrics()  # type: ignore[no-untyped-call] # else every counter has a second series
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +65,6 @@ class GaugeSnapshot:
     queue_capacity: int = 0
     workers: Mapping[str, WorkerGauges] = field(default_factory=dict)  #: by slot, not by process id
     disk_free_bytes: Mapping[str, int] = field(default_factory=dict)  #: by what the disk is for
-    conservation_gap: int | None = None  #: files seen minus files accounted for, once audited
 
 
 class PrometheusTelemetry:
@@ -90,7 +103,7 @@ class PrometheusTelemetry:
         self._end_to_end = _histogram(
             registry,
             "image_e2e_seconds",
-            "From seeing a file to its stored numbers.",
+            "From the last write of a file to its stored numbers.",
             "tool",
             END_TO_END_BUCKETS,
         )
@@ -192,7 +205,10 @@ class _AtScrape(Collector):
     def collect(self) -> Iterator[Metric]:
         now = self._gauges()
         yield _family(
-            "jobs", "Jobs by state.", ["state"], {(state,): now.jobs.get(state, 0) for state in JobState}
+            "jobs",
+            "Jobs that are open or set aside.",
+            ["state"],
+            {(state,): now.jobs.get(state, 0) for state in SHOWN_STATES},
         )
         yield _family(
             "outbox_rows",
@@ -219,8 +235,6 @@ class _AtScrape(Collector):
         for slot, worker in now.workers.items():
             cpu.add_metric([slot], worker.cpu_s)
         yield cpu
-        if now.conservation_gap is not None:
-            yield _family("conservation_gap", "Files not accounted for.", [], {(): now.conservation_gap})
 
 
 def _family(

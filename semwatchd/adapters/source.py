@@ -8,7 +8,7 @@ import os
 import stat
 
 from semwatchd.adapters.probe import stamp_of
-from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError
+from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError, FileGoneError
 from semwatchd.core.ports import SourceFile
 
 DEFAULT_MAX_BYTES = 2 << 30
@@ -34,6 +34,8 @@ def read_once(path: str, max_bytes: int = DEFAULT_MAX_BYTES) -> SourceFile:
     ------
     EnvironmentFault
         Where the file cannot be reached now; the image itself may be good.
+    FileGoneError
+        Where there is no such file.
     FileChangedError
         Where it was written to, or replaced, while we read.
     DataError
@@ -43,7 +45,8 @@ def read_once(path: str, max_bytes: int = DEFAULT_MAX_BYTES) -> SourceFile:
         return _read(path, max_bytes)
     except OSError as error:
         remedy = _REMEDIES.get(error.errno or 0, "check disk, share and permissions")
-        raise EnvironmentFault(f"{path} cannot be read: {error.strerror or error}; {remedy}") from error
+        fault = FileGoneError if isinstance(error, FileNotFoundError) else EnvironmentFault
+        raise fault(f"{path} cannot be read: {error.strerror or error}; {remedy}") from error
 
 
 def _read(path: str, max_bytes: int) -> SourceFile:

@@ -35,6 +35,8 @@ from semwatchd.offline.audit import Audit, audit
 quarantine_app = typer.Typer(help="Images set aside for a person.", no_args_is_help=True)
 outbox_app = typer.Typer(help="Events on their way to the MES.", no_args_is_help=True)
 
+TIMES = frozenset({"at", "not_before"})  # besides all that ends in "_at"
+
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it goes into the audit trail.")]
 
 
@@ -132,7 +134,12 @@ def outbox_retry(
 ) -> None:
     """Send parked or waiting events again at once."""
     _change_each(
-        load_or_defaults(config), seqs, operator.retry_delivery, reason, "event", "parked or waiting"
+        load_or_defaults(config),
+        seqs,
+        operator.retry_delivery,
+        reason,
+        "event",
+        "parked or waiting (a pending event is on its way)",
     )
 
 
@@ -154,14 +161,22 @@ def _change_each(
 
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:
-    """Turn times into ISO 8601 and paths into clean text."""
-    readable = dict(row)
-    for name, value in row.items():
-        if name.endswith("_at") and value is not None:
-            readable[name] = datetime.fromtimestamp(value, UTC).isoformat(timespec="milliseconds")
-        elif name == "path":
-            readable[name] = escape(value)
-    return readable
+    """Turn times into ISO 8601 and paths into clean text, however deep they lie."""
+    return {name: _readable_value(name, value) for name, value in row.items()}
+
+
+def _readable_value(name: str, value: Any) -> Any:  # noqa: ANN401 — whatever a row holds
+    match value:
+        case dict():
+            return _readable(value)
+        case [dict(), *_]:
+            return [_readable(each) for each in value]
+        case float() if name in TIMES or name.endswith("_at"):
+            return datetime.fromtimestamp(value, UTC).isoformat(timespec="milliseconds") if value else None
+        case str() if name == "path":
+            return escape(value)
+        case _:
+            return value
 
 
 def _print_table(rows: list[dict[str, Any]], title: str) -> None:

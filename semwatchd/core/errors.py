@@ -6,7 +6,8 @@
     ├── DataError            this input can never work: record it and move on
     ├── FileChangedError     the file was written to while we read it: settle again
     ├── EnvironmentFault     disk, share, permission, database: wait, at no cost to the job
-    │   └── JournalInUseError another daemon owns the journal
+    │   ├── JournalInUseError another daemon owns the journal
+    │   └── FileGoneError    there is no such file now; with its folder present, it was removed
     ├── TransientError       the other side may take it later: back off and try again
     │   └── BreakerOpenError the other side has failed too often to be asked now
     ├── PermanentRejection   the other side will never take it: park it for a person
@@ -35,6 +36,10 @@ class EnvironmentFault(SemwatchdError):  # noqa: N818 — a fault is the operato
 
 class JournalInUseError(EnvironmentFault):
     """Another process runs its workers on this journal."""
+
+
+class FileGoneError(EnvironmentFault):
+    """There is no such file, at least not now."""
 
 
 class TransientError(SemwatchdError):

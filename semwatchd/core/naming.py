@@ -15,6 +15,9 @@ TEMPORARY = (".*", "~$*", "*.tmp", "*.part", "*.partial", "*.crdownload", "*.fil
 #: JEOL and Hitachi write ``NAME.txt`` beside the image, TESCAN ``NAME-tif.hdr``. Never images themselves.
 SIDECAR_SUFFIXES = (".txt", ".hdr")
 
+#: Begins the reason why a file of another type is ignored; when the patterns change, it is looked at again.
+UNKNOWN_TYPE = "unknown file type"
+
 _IMAGE_SUFFIXES = (".tif", ".tiff", ".bmp", ".png", ".jpg", ".jpeg", ".sitif")
 
 

@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from semwatchd.core.naming import described_images, is_sidecar
+from semwatchd.core.naming import UNKNOWN_TYPE, described_images, is_sidecar
 from semwatchd.core.paths import escape
 from semwatchd.core.ports import FileProbe, FileStamp, Log, Sighting, SightingLog, Telemetry
 from semwatchd.engine.settling import Candidate, Ignored, Ready, Step, Vanished, Wait, advance
@@ -202,7 +202,7 @@ class Intake:
         if is_sidecar(name):
             return f"sidecar of {self._described_by(candidate, name)}"
         suffix = escape(posixpath.splitext(name)[1])
-        return f"unknown file type {suffix or '(no suffix)'}; add a pattern to read it"
+        return f"{UNKNOWN_TYPE} {suffix or '(no suffix)'}; add a pattern to read it"
 
     def _described_by(self, candidate: Candidate, name: str) -> str:
         directory = posixpath.dirname(candidate.relpath)

@@ -9,28 +9,17 @@ from __future__ import annotations
 
 import os
 import selectors
-import signal
-import subprocess
-import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, Pipe
 
 from semwatchd.core.job import ErrorClass, Failure, Job, Outcome
 from semwatchd.core.ports import Log, Telemetry
+from semwatchd.engine.child import START_LIMIT_S, Child
 from semwatchd.engine.messages import Ready, Reply, Setup
 
-#: Keeps numeric libraries from starting helper threads that only fight each other for one core.
-SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
 CREDIT = 2  # jobs a worker may hold: one in work, one waiting so that it never idles
-LAST_BREATH_S = 0.5  # from a closed pipe to the end of its process, whose own exit code is worth knowing
-BURY_S = 2.0  # a killed process that is still there hangs in the kernel; nobody waits for it
-START_LIMIT_S = 60.0  # a worker that has not loaded its libraries by then never will
 QUICK_DEATH_S = 10.0  # a worker that dies younger than this is restarted with growing patience
 MAX_RESTART_DELAY_S = 30.0
 
@@ -52,66 +41,6 @@ class WorkerFigures:
     cpu_s: float
 
 
-class _Worker:
-    """One child process and what it owes us."""
-
-    def __init__(self, cores: tuple[int, ...], setup: Setup, now: float) -> None:
-        ours, theirs = Pipe(duplex=True)
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                __package__ + ".worker",
-                str(theirs.fileno()),
-                str(os.getpid()),
-                ",".join(map(str, cores)),
-            ],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            env=_child_environment(),
-        )
-        theirs.close()
-        self.pipe: Connection = ours
-        with suppress(OSError):  # dead already; its end-of-file tells
-            self.pipe.send(setup)
-        self.born = now
-        self.ready = False
-        self.owed: deque[Job] = deque()
-        self.head_since = now
-        self.rss_bytes = 0
-        self.cpu_s = 0.0
-
-    def overdue(self, now: float, deadline_s: float) -> bool:
-        """Whether it is late with its start or with the job at the head of its queue."""
-        if not self.ready:
-            return now - self.born > START_LIMIT_S
-        return bool(self.owed) and now - self.head_since > deadline_s
-
-    def kill(self) -> None:
-        """End it now; its pipe then reads end-of-file."""
-        self.process.kill()
-
-    def bury(self) -> str:
-        """Collect the dead child and return how it ended."""
-        self.pipe.close()
-        for limit_s in (LAST_BREATH_S, BURY_S):
-            try:
-                return _how_it_ended(self.process.wait(limit_s))
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-        # subprocess collects it once the kernel lets go of it
-        return "hangs inside the kernel, most likely on a share that does not answer"
-
-
-def _child_environment() -> dict[str, str]:
-    """Give the child our environment, less what tells a process that it is systemd's main one."""
-    inherited = {
-        k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET" and not k.startswith("WATCHDOG_")
-    }
-    return inherited | SINGLE_THREADED
-
-
 class WorkerPool:
     """N workers, each on its own cores, replaced when they die or hang.
 
@@ -122,6 +51,8 @@ class WorkerPool:
     ----------
     placement
         The cores of each worker, one entry per worker.
+    slots
+        Descriptors of the files in which each worker notes what it begins, one per worker; ours to close.
     deadline_s
         Longest time one job may take before its worker is killed.
     """
@@ -130,6 +61,7 @@ class WorkerPool:
         self,
         setup: Setup,
         placement: Sequence[tuple[int, ...]],
+        slots: Sequence[int],
         deadline_s: float,
         telemetry: Telemetry,
         log: Log,
@@ -137,11 +69,12 @@ class WorkerPool:
     ) -> None:
         self._setup = setup
         self._placement = placement
+        self._slots = slots
         self._deadline_s = deadline_s
         self._telemetry = telemetry
         self._log = log
         self._clock = clock
-        self._workers: list[_Worker | None] = [None] * len(placement)
+        self._workers: list[Child | None] = [None] * len(placement)
         self._restart_at = [0.0] * len(placement)
         self._restart_delay_s = [0.0] * len(placement)
         self._closed = False
@@ -223,6 +156,8 @@ class WorkerPool:
             self._selector.unregister(worker.pipe)
             worker.bury()
         self._workers = [None] * len(self._workers)
+        for descriptor in self._slots:
+            os.close(descriptor)
         self._selector.close()
         with self._wakeup_lock:
             self._closed = True
@@ -257,7 +192,7 @@ class WorkerPool:
                 why = f"no answer within {limit_s:g} s; the worker was ended"
                 self._replace(slot, worker, news, ErrorClass.RESOURCE, why)
 
-    def _replace(self, slot: int, worker: _Worker, news: News, blame: ErrorClass, why: str) -> None:
+    def _replace(self, slot: int, worker: Child, news: News, blame: ErrorClass, why: str) -> None:
         self._selector.unregister(worker.pipe)
         ended = worker.bury()
         if worker.owed:
@@ -269,7 +204,7 @@ class WorkerPool:
         self._telemetry.worker_restarted("deadline" if why else "crash")
         self._log.warning("worker_lost", slot=slot, pid=worker.process.pid, reason=why or ended)
 
-    def _plan_restart(self, slot: int, worker: _Worker) -> None:
+    def _plan_restart(self, slot: int, worker: Child) -> None:
         now = self._clock()
         delay_s = self._restart_delay_s[slot]
         died_young = now - worker.born < QUICK_DEATH_S
@@ -280,13 +215,6 @@ class WorkerPool:
         now = self._clock()
         for slot, cores in enumerate(self._placement):
             if self._workers[slot] is None and now >= self._restart_at[slot]:
-                worker = _Worker(cores, self._setup, now)
+                worker = Child(cores, self._setup, self._slots[slot], now)
                 self._workers[slot] = worker
                 self._selector.register(worker.pipe, selectors.EVENT_READ, slot)
-
-
-def _how_it_ended(status: int) -> str:
-    if status >= 0:
-        return f"exit code {status}"
-    known = {number.value: number.name for number in signal.Signals}
-    return f"signal {known.get(-status, -status)}"

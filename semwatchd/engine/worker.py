@@ -19,12 +19,13 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError
+from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError, FileGoneError
 from semwatchd.core.job import ErrorClass, Failure, Job, Outcome, Result
 from semwatchd.core.paths import one_line
 from semwatchd.core.plan import Plan
 from semwatchd.core.ports import Decoder, FileReader, SourceFile
 from semwatchd.engine.messages import Ready, Reply, Setup
+from semwatchd.engine.slots import note
 from semwatchd.pipeline.stage import Stage, run_stages
 
 Analyse = Callable[[Job], Outcome]
@@ -67,11 +68,21 @@ def _failure(job: Job, error: Exception, source: SourceFile | None) -> Failure:
     expected = isinstance(error, DataError | EnvironmentFault | FileChangedError)
     return Failure(
         job=job,
-        error_class=error_class_of(error),
+        error_class=ErrorClass.DATA if _was_removed(job, error) else error_class_of(error),
         reason=one_line(str(error) if expected else f"{type(error).__name__}: {error}")[:MAX_REASON_CHARS],
         sha256=source.sha256 if source else None,
         file_changed=isinstance(error, FileChangedError),
     )
+
+
+def _was_removed(job: Job, error: Exception) -> bool:
+    """Whether the file is gone for good: its watched folder is there, and not as empty as a lost mount."""
+    if not isinstance(error, FileGoneError):
+        return False
+    try:
+        return any(Path(job.root).iterdir())
+    except OSError:
+        return False
 
 
 def error_class_of(error: Exception) -> ErrorClass:
@@ -87,22 +98,25 @@ def error_class_of(error: Exception) -> ErrorClass:
             return ErrorClass.TASK
 
 
-def serve(connection: Connection, analyse_job: Analyse) -> None:
-    """Answer jobs until the other end of the pipe is closed."""
+def serve(connection: Connection, slot_descriptor: int, analyse_job: Analyse) -> None:
+    """Answer jobs until the other end of the pipe is closed; note each before it is begun."""
     page_bytes = resource.getpagesize()
     while True:
         try:
-            outcome = analyse_job(connection.recv())
+            job: Job = connection.recv()
         except EOFError:
             return
+        note(slot_descriptor, job)
+        outcome = analyse_job(job)
         resident_pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
         used = Reply(outcome=outcome, rss_bytes=resident_pages * page_bytes, cpu_s=time.process_time())
         connection.send(used)
 
 
 def main(argv: Sequence[str]) -> None:
-    """Run as a child: ``argv`` is the pipe's descriptor, the parent's pid, and the cores to run on."""
-    descriptor, parent, cores = int(argv[0]), int(argv[1]), {int(core) for core in argv[2].split(",")}
+    """Run as a child: ``argv`` is the pipe, the parent's pid, the cores to run on, and the slot file."""
+    descriptor, parent, slot_descriptor = int(argv[0]), int(argv[1]), int(argv[3])
+    cores = {int(core) for core in argv[2].split(",")}
     _die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
     os.sched_setaffinity(0, cores)
@@ -114,7 +128,7 @@ def main(argv: Sequence[str]) -> None:
     module, function = setup.factory.split(":")
     analyse_job = getattr(importlib.import_module(module), function)(setup.settings)
     connection.send(Ready(cores=tuple(sorted(os.sched_getaffinity(0)))))
-    serve(connection, analyse_job)
+    serve(connection, slot_descriptor, analyse_job)
 
 
 def _die_with_parent(parent: int) -> None:

@@ -42,7 +42,7 @@ class SpectrumSummary:
     noise_floor: float  #: mean power at 0.4 to 0.5 cycles/px, grey levels squared times px squared
     high_frequency_ratio: float | None  #: share of all power above 0.25 cycles/px, 0..1; white noise 0.75
     centroid_cycles_per_px: float | None  #: mean frequency of the power above the floor, 0..0.5
-    bandwidth_cycles_per_px: float | None  #: where the power falls to twice the noise floor, 0..0.5
+    bandwidth_cycles_per_px: float | None  #: highest with at least twice the floor's power, 0..0.5
     slope: float | None  #: exponent of the power law followed up to the bandwidth, about -4..0
 
 
@@ -141,12 +141,9 @@ def _starts(length: int, tile: int) -> list[int]:
 
 
 def _bandwidth_ring(power: NDArray[np.float64], floor: float) -> int | None:
-    """Last ring before the power first falls below twice the floor."""
-    if not power.max() > 0:
-        return None
-    below = np.flatnonzero(power < 2 * floor)
-    edge = int(below[0]) - 1 if below.size else len(power) - 1
-    return edge if edge >= 0 else None
+    """Last ring whose power is at least twice the floor. Not the first gap: a periodic pattern has many."""
+    above = np.flatnonzero((power >= 2 * floor) & (power > 0))
+    return int(above[-1]) if above.size else None
 
 
 def _slope(frequency: NDArray[np.float64], power: NDArray[np.float64]) -> float | None:

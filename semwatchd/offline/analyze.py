@@ -36,7 +36,7 @@ def analyze(
         update={"count": settings.count or min(total, os.cpu_count() or 1), "pin": False}
         | {"deadline_s": min(settings.deadline_s, DEADLINE_S)}
     )
-    pool = start_workers(few, telemetry, log)
+    pool = start_workers(few, None, telemetry, log)
     try:
         yield from _in_order(pool, waiting, total)
     finally:
@@ -73,7 +73,7 @@ def _job(number: int, path: str, plan: Plan) -> Job:
         id=number,
         attempt=1,
         path=path,
-        root=str(Path(path).parent),
+        root=path,  # no watched folder: nobody knows whether a missing file was ever there
         size=stamp.size,
         mtime_ns=stamp.mtime_ns,
         plan=plan,

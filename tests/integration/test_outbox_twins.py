@@ -127,7 +127,7 @@ def test_the_twins_answer_alike(
         real.settle(verdicts, now)
         twin.settle(verdicts, now)
         if "crash" in endings:
-            journal.submit(partial(recover, now=now)).result()
+            journal.submit(partial(recover, begun=(), now=now)).result()
             twin.restart()
 
 

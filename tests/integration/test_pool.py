@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 
 from semwatchd.core.job import ErrorClass, Failure, Job, Outcome, Result
-from semwatchd.engine import supervisor
+from semwatchd.engine import child
+from semwatchd.engine.child import START_LIMIT_S
 from semwatchd.engine.messages import Setup
-from semwatchd.engine.supervisor import QUICK_DEATH_S, START_LIMIT_S, News, WorkerPool
+from semwatchd.engine.slots import anonymous_slots
+from semwatchd.engine.supervisor import QUICK_DEATH_S, News, WorkerPool
 from tests.fakes import FakeClock, ListLog, RecordingTelemetry
 from tests.journals import some_job
 from tests.workers import LIMIT_BYTES
@@ -38,7 +40,10 @@ class Bench:
         self.log = ListLog()
         self.telemetry = RecordingTelemetry()
         setup = Setup(factory=f"tests.workers:{factory}", settings=None, memory_limit_bytes=LIMIT_BYTES)
-        self.pool = WorkerPool(setup, [tuple(cores)] * count, 30.0, self.telemetry, self.log, self.clock)
+        slots = anonymous_slots(count)
+        self.pool = WorkerPool(
+            setup, [tuple(cores)] * count, slots, 30.0, self.telemetry, self.log, self.clock
+        )
         self.outcomes: list[Outcome] = []
         self.unstarted: list[Job] = []
 
@@ -278,7 +283,7 @@ def test_a_wait_can_be_ended_early() -> None:
 
 
 def test_a_dead_worker_that_the_kernel_holds_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "BURY_S", 0.01)
+    monkeypatch.setattr(child, "BURY_S", 0.01)
     with bench() as b:
         b.until_ready()
         worker = b.pool._workers[0]
@@ -300,10 +305,12 @@ def test_a_dead_worker_that_the_kernel_holds_is_not_waited_for(monkeypatch: pyte
 PARENT = """
 import sys, time
 from semwatchd.engine.messages import Setup
+from semwatchd.engine.slots import anonymous_slots
+from semwatchd.engine.slots import anonymous_slots
 from semwatchd.engine.supervisor import WorkerPool
 from tests.fakes import ListLog, RecordingTelemetry
 setup = Setup(factory="tests.workers:build", settings=None, memory_limit_bytes=1 << 29)
-pool = WorkerPool(setup, [(int(sys.argv[1]),)] * 2, 30.0, RecordingTelemetry(), ListLog())
+pool = WorkerPool(setup, [(int(sys.argv[1]),)] * 2, anonymous_slots(2), 30.0, RecordingTelemetry(), ListLog())
 while pool.ready_count < 2:
     pool.wait(1.0)
 print(*pool.pids, flush=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
 from semwatchd.adapters.sql.journal import Journal
 from semwatchd.adapters.sql.rows import job_of
 from semwatchd.adapters.sql.tables import HOLDS_IDENTITY, OPEN_JOBS, job, outbox, plan, result
-from semwatchd.core.job import MAX_ATTEMPTS, DeliveryState, Failure, Job, JobState, Lane, Result
+from semwatchd.core.job import MAX_ATTEMPTS, DeliveryState, ErrorClass, Failure, Job, JobState, Lane, Result
 from semwatchd.core.ports import Ending, RenderedEvent
 from semwatchd.core.version import VERSION
 
@@ -64,6 +64,20 @@ _STORE = (
         finished_at=bindparam("now"),
     )
 )
+_FIND_RUNNING = select(job.c.id, job.c.attempt).where(OPEN_JOBS, job.c.state == JobState.CPU_RUNNING)
+_REQUEUE_RUNNING = (
+    update(job).where(OPEN_JOBS, job.c.state == JobState.CPU_RUNNING).values(state=JobState.QUEUED)
+)
+_POISON = (
+    update(job)
+    .where(job.c.id == bindparam("this_id"))
+    .values(
+        state=JobState.QUARANTINED,
+        error_class=ErrorClass.TASK,
+        reason=f"crashed_daemon: the daemon ended {MAX_ATTEMPTS} times while measuring this image",
+        finished_at=bindparam("now"),
+    )
+)
 _INSERT_RESULT = insert(result)
 _INSERT_EVENT = insert(outbox)
 
@@ -109,30 +123,38 @@ class SqlJobStore:
         return self._journal.submit(lambda connection: _give_back(connection, jobs))
 
 
-def recover(connection: Connection, now: float) -> tuple[int, int]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What a dead daemon had left behind."""
+
+    requeued: int  #: jobs in their queue again
+    refunded: int  #: of these, jobs that had only been next in line
+    quarantined: int  #: jobs on which the daemon died :data:`MAX_ATTEMPTS` times
+
+
+def recover(connection: Connection, begun: Collection[tuple[int, int]], now: float) -> Recovered:
     """Put what a dead daemon left behind back in its queue.
 
-    Returns
-    -------
-    tuple of int
-        Jobs queued again, and jobs quarantined because the daemon died on them :data:`MAX_ATTEMPTS` times.
+    Parameters
+    ----------
+    begun
+        (job, attempt) of what was being measured when the daemon died. Only these may have killed it.
     """
-    running = job.c.state == JobState.CPU_RUNNING
-    poisonous = connection.execute(
-        update(job)
-        .where(OPEN_JOBS, running, job.c.attempt >= MAX_ATTEMPTS)
-        .values(
-            state=JobState.QUARANTINED,
-            error_class="task",
-            reason=f"crashed_daemon: the daemon ended {MAX_ATTEMPTS} times while measuring this image",
-            finished_at=now,
-        )
-    )
-    requeued = connection.execute(update(job).where(OPEN_JOBS, running).values(state=JobState.QUEUED))
+    running = connection.execute(_FIND_RUNNING).all()
+    suspects = [row for row in running if (row.id, row.attempt) in begun]
+    innocent = [row for row in running if (row.id, row.attempt) not in begun]
+    poisonous = [row for row in suspects if row.attempt >= MAX_ATTEMPTS]
+    for row in innocent:
+        connection.execute(_GIVE_BACK, {"this_id": row.id, "this_attempt": row.attempt})
+    for row in poisonous:
+        connection.execute(_POISON, {"this_id": row.id, "now": now})
+    connection.execute(_REQUEUE_RUNNING)
     connection.execute(
         update(outbox).where(outbox.c.state == DeliveryState.SENDING).values(state=DeliveryState.PENDING)
     )
-    return requeued.rowcount, poisonous.rowcount
+    return Recovered(
+        requeued=len(running) - len(poisonous), refunded=len(innocent), quarantined=len(poisonous)
+    )
 
 
 def _claim(connection: Connection, limit: int, now: float) -> Sequence[Job]:

@@ -15,6 +15,7 @@ from semwatchd.adapters.sql.journal import Journal, reading
 from semwatchd.adapters.sql.rows import remember_plan
 from semwatchd.adapters.sql.tables import SETTLING, job, sighting
 from semwatchd.core.job import JobState, SightingState
+from semwatchd.core.naming import UNKNOWN_TYPE
 from semwatchd.core.ports import FileStamp, JobOrder, Sighting
 
 # Statements of the hot path are put together once; building one costs more than running it.
@@ -146,7 +147,9 @@ def unsettled(connection: Connection, root: str) -> Sequence[str]:
 def reconsider_ignored(connection: Connection, root: str, reads: Callable[[str], bool], now: float) -> int:
     """Let files settle that were ignored under older patterns and are to be read now; return how many."""
     ignored = select(sighting.c.id, sighting.c.name).where(
-        sighting.c.root == root, sighting.c.state == SightingState.IGNORED
+        sighting.c.root == root,
+        sighting.c.state == SightingState.IGNORED,
+        sighting.c.reason.startswith(UNKNOWN_TYPE),
     )
     wanted = [row.id for row in connection.execute(ignored) if reads(row.name)]
     for sighting_id in wanted:

@@ -86,7 +86,6 @@ def test_gauges_are_read_at_the_scrape() -> None:
         queue_capacity=64,
         workers={"0": WorkerGauges(rss_bytes=2**27, cpu_s=7.5)},
         disk_free_bytes={"journal": 10**9},
-        conservation_gap=0,
     )
     found = samples(telemetry(now))
     assert value(found, "jobs", state="queued") == 4
@@ -96,11 +95,6 @@ def test_gauges_are_read_at_the_scrape() -> None:
     assert value(found, "worker_rss_bytes", worker="0") == 2**27
     assert value(found, "worker_cpu_seconds_total", worker="0") == 7.5
     assert value(found, "disk_free_bytes", disk="journal") == 10**9
-    assert value(found, "conservation_gap") == 0
-
-
-def test_a_gap_that_was_never_audited_is_not_claimed_to_be_zero() -> None:
-    assert b"semwatchd_conservation_gap" not in telemetry().render()
 
 
 def test_hostile_names_do_not_break_the_page() -> None:

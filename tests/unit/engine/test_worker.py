@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError
+from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError, FileGoneError
 from semwatchd.core.image import SemImage
 from semwatchd.core.job import ErrorClass, Failure, Job, Outcome, Result
 from semwatchd.core.plan import Plan
@@ -85,3 +86,19 @@ def test_a_reason_is_one_short_clean_line() -> None:
     assert isinstance(failed, Failure)
     assert failed.reason.startswith("ValueError: /d/\\xff.tif\\x0axxx")
     assert len(failed.reason) == MAX_REASON_CHARS
+
+
+def test_a_removed_file_is_set_aside_but_a_lost_folder_is_waited_for(tmp_path: Path) -> None:
+    def read(path: str) -> SourceFile:
+        raise FileGoneError(f"{path} cannot be read")
+
+    def failure_in(root: Path) -> Failure:
+        job = replace(some_job(1), root=str(root), path=str(root / "a.tif"))
+        failed = analyse(job, read, lambda _: IMAGE, lambda _: ())
+        assert isinstance(failed, Failure)
+        return failed
+
+    assert failure_in(tmp_path).error_class is ErrorClass.ENVIRONMENT  # an empty mount point
+    assert failure_in(tmp_path / "away").error_class is ErrorClass.ENVIRONMENT
+    (tmp_path / "b.tif").touch()
+    assert failure_in(tmp_path).error_class is ErrorClass.DATA
