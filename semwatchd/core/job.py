@@ -110,7 +110,8 @@ class Result:
     measurements: Measurements
     registration: Registration | None = None
     warnings: tuple[str, ...] = ()
-    elapsed_ms: Mapping[str, float] = field(default_factory=dict)  #: per stage, and "read"
+    elapsed_ms: Mapping[str, float] = field(default_factory=dict)  #: wall time per stage, and "read"
+    cpu_ms: Mapping[str, float] = field(default_factory=dict)  #: processor time, likewise
     artefacts: tuple[str, ...] = ()  #: paths of files made beside the numbers
 
 

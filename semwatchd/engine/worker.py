@@ -41,11 +41,12 @@ def analyse(
     """Read, decode and measure one image. Whatever happens becomes an outcome."""
     source: SourceFile | None = None
     try:
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.thread_time()
         source = read(job.path)
         _require_settled_version(job, source)
         image = decode(source)
         read_ms = (time.perf_counter() - start) * 1e3
+        read_cpu_ms = (time.thread_time() - cpu_start) * 1e3
         analysis = run_stages(image, stages_of(job.plan))
     except Exception as error:  # noqa: BLE001 — one bad image never stops the line
         return _failure(job, error, source)
@@ -56,6 +57,7 @@ def analyse(
         registration=analysis.registration,
         warnings=job.warnings + analysis.warnings,
         elapsed_ms={"read": read_ms} | analysis.elapsed_ms,
+        cpu_ms={"read": read_cpu_ms} | analysis.cpu_ms,
     )
 
 

@@ -25,6 +25,7 @@ class Outcome:
     seconds: float  #: from the first job for a worker to the last event at the receiver
     latency_s: tuple[float | None, float | None]  #: median and p99, from a worker's job to its event
     stages_ms: dict[str, float]  #: mean wall time per stage
+    stages_cpu_ms: dict[str, float]  #: mean processor time per stage
     usage: Sequence[Usage]
 
     @property
@@ -54,6 +55,7 @@ def as_document(outcome: Outcome) -> dict[str, Any]:
         "cpu_ms_per_image": outcome.cpu_ms_per_image,
         "latency_s": {"p50": outcome.latency_s[0], "p99": outcome.latency_s[1]},
         "stages_ms": outcome.stages_ms,
+        "stages_cpu_ms": outcome.stages_cpu_ms,
         "processes": [
             {
                 "role": usage.role,
@@ -77,8 +79,11 @@ def show_outcome(console: Console, outcome: Outcome) -> None:
         f"{figure(outcome.latency_s[1], 's')} p99",
     }
     show_rows(console, "Pipeline", rows)
-    stages = [(name, f"{value:.1f}") for name, value in outcome.stages_ms.items()]
-    show_columns(console, "Stages", ("stage", "ms, mean"), stages)
+    stages = [
+        (name, f"{cpu_ms:.2f}", f"{outcome.stages_ms[name]:.2f}")
+        for name, cpu_ms in outcome.stages_cpu_ms.items()
+    ]
+    show_columns(console, "Stages, mean per image", ("stage", "CPU ms", "wall ms"), stages)
     processes = [
         (usage.role, f"{outcome.cpu_ms(usage):.1f}", f"{usage.rss_peak_bytes / 2**20:.0f}")
         for usage in outcome.usage

@@ -6,7 +6,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from rich.console import Console
 
 from semwatchd.adapters.sql.journal import open_engine, reading
 from semwatchd.offline.bench_report import Outcome, as_document, show_outcome
-from semwatchd.offline.books import Books, read_books, read_standing
+from semwatchd.offline.books import read_books, read_standing
 from semwatchd.offline.manifest import FramesSpec
 from semwatchd.offline.meter import Meter, sample_until, wait_until_idle
 from semwatchd.offline.receiver import ReceiverSpec, read_record
@@ -160,12 +160,13 @@ def _outcome(images: int, record: Path, journal: Path, arrived_at: float, meters
         intake_s=first - arrived_at,
         seconds=max(received_at.values()) - first,
         latency_s=(percentile(latencies, 50), percentile(latencies, 99)),
-        stages_ms=_mean_stages(books),
+        stages_ms=_mean([line.elapsed_ms for line in books.jobs]),
+        stages_cpu_ms=_mean([line.cpu_ms for line in books.jobs]),
         usage=[usage for meter in meters for usage in meter.usage()],
     )
 
 
-def _mean_stages(books: Books) -> dict[str, float]:
-    timed = [line.elapsed_ms for line in books.jobs if line.elapsed_ms]
-    names = list(dict.fromkeys(name for elapsed in timed for name in elapsed))
-    return {name: sum(elapsed.get(name, 0.0) for elapsed in timed) / len(timed) for name in names}
+def _mean(of_each: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    timed = [stages for stages in of_each if stages]
+    names = list(dict.fromkeys(name for stages in timed for name in stages))
+    return {name: sum(stages.get(name, 0.0) for stages in timed) / len(timed) for name in names}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -21,6 +21,7 @@ _JOB_COLUMNS: tuple[Any, ...] = (
     job.c.started_at,
     result.c.stored_at,
     result.c.elapsed_ms,
+    result.c.cpu_ms,
     result.c.registration,
 )
 
@@ -35,7 +36,8 @@ class JobLine:
     reason: str | None = None
     started_at: float | None = None  #: epoch seconds; when it was given to a worker
     stored_at: float | None = None  #: epoch seconds
-    elapsed_ms: Mapping[str, float]
+    elapsed_ms: Mapping[str, float]  #: wall time per stage
+    cpu_ms: Mapping[str, float] = field(default_factory=dict)  #: processor time per stage
     registration: Mapping[str, Any] | None = None  #: fields of core.image.Registration
 
 
@@ -102,6 +104,7 @@ def _job_line(row: Row[Any]) -> JobLine:
         started_at=row.started_at,
         stored_at=row.stored_at,
         elapsed_ms=json.loads(row.elapsed_ms) if row.elapsed_ms else {},
+        cpu_ms=json.loads(row.cpu_ms) if row.cpu_ms else {},
         registration=json.loads(row.registration) if row.registration else None,
     )
 

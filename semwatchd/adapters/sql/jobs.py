@@ -266,6 +266,7 @@ def _result_row(measured: Result, now: float) -> dict[str, Any]:
         "registration": json.dumps(asdict(registration)) if registration else None,
         "warnings": json.dumps(measured.warnings),
         "elapsed_ms": json.dumps(dict(measured.elapsed_ms)),
+        "cpu_ms": json.dumps(dict(measured.cpu_ms)),
         "code_version": VERSION,
         "stored_at": now,
     }

@@ -172,7 +172,7 @@ def _job_summary(row: Row[Any]) -> dict[str, Any]:
 
 
 def _result_summary(row: Row[Any]) -> dict[str, Any]:
-    as_json = ("facts", "measurements", "registration", "warnings", "elapsed_ms")
+    as_json = ("facts", "measurements", "registration", "warnings", "elapsed_ms", "cpu_ms")
     decoded = {name: json.loads(getattr(row, name) or "null") for name in as_json}
     return decoded | {"code_version": row.code_version, "stored_at": row.stored_at}
 

@@ -137,6 +137,7 @@ result = Table(
     Column("registration", Text),  # JSON of core.image.Registration
     Column("warnings", Text, nullable=False),  # JSON
     Column("elapsed_ms", Text, nullable=False),  # JSON
+    Column("cpu_ms", Text, nullable=False),  # JSON
     Column("code_version", Text, nullable=False),
     Column("stored_at", Float, nullable=False),
 )

@@ -22,6 +22,7 @@ OUTCOME = Outcome(
     seconds=12.0,
     latency_s=(6.0, 11.9),
     stages_ms={"read": 10.0, "spectrum": 30.0},
+    stages_cpu_ms={"read": 6.0, "spectrum": 20.0},
     usage=(usage("supervisor", 2.0), usage("worker 1", 9.0), usage("receiver", 2.0)),
 )
 
@@ -31,6 +32,7 @@ def test_rate_and_cpu_follow_from_what_was_counted() -> None:
     assert document["images_per_min"] == pytest.approx(500.0)
     assert document["cpu_ms_per_image"] == pytest.approx(10.0 + 80.0)  # without the receiver
     assert document["stages_ms"]["spectrum"] == 30.0
+    assert document["stages_cpu_ms"]["read"] == 6.0
     assert document["processes"][1] == {"role": "worker 1", "cpu_ms_per_image": 80.0, "rss_peak_mib": 50.0}
 
 

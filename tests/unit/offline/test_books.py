@@ -46,6 +46,7 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
             ],
         )
         stored = {"job_id": 1, "facts": "{}", "measurements": "{}", "warnings": "[]", "code_version": "0"}
+        stored |= {"cpu_ms": '{"read": 2.5}'}
         numbers = {"registration": json.dumps(SHIFT), "elapsed_ms": '{"read": 3.5}', "stored_at": 7.0}
         connection.execute(insert(result), stored | numbers)
         connection.execute(
@@ -66,6 +67,7 @@ def test_the_books_hold_every_job_and_every_delivery(connection: Connection) -> 
     first, second, third = books.jobs
     assert (first.path, first.state, first.stored_at) == ("/s/a.tif", JobState.STORED, 7.0)
     assert (first.registration, first.elapsed_ms) == (SHIFT, {"read": 3.5})
+    assert first.cpu_ms == {"read": 2.5}
     assert (second.state, second.reason) == (JobState.QUARANTINED, "ends early")
     assert (third.registration, third.elapsed_ms, third.stored_at) == (None, {}, None)
     assert [(line.destination, line.state) for line in books.deliveries] == [

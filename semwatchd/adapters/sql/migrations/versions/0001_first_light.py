@@ -123,6 +123,7 @@ def _result() -> None:
         sa.Column("registration", sa.Text()),
         sa.Column("warnings", sa.Text(), nullable=False),
         sa.Column("elapsed_ms", sa.Text(), nullable=False),
+        sa.Column("cpu_ms", sa.Text(), nullable=False),
         sa.Column("code_version", sa.Text(), nullable=False),
         sa.Column("stored_at", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(["job_id"], ["job.id"]),
