@@ -172,7 +172,7 @@ def _readable_value(name: str, value: Any) -> Any:  # noqa: ANN401 — whatever 
         case [dict(), *_]:
             return [_readable(each) for each in value]
         case float() if name in TIMES or name.endswith("_at"):
-            return datetime.fromtimestamp(value, UTC).isoformat(timespec="milliseconds") if value else None
+            return datetime.fromtimestamp(value, UTC).isoformat(timespec="seconds") if value else None
         case str() if name == "path":
             return escape(value)
         case _:
