@@ -6,8 +6,8 @@ from semwatchd.core.errors import ConfigError
 from semwatchd.core.image import SemImage
 from semwatchd.core.plan import Plan
 from semwatchd.pipeline.alignment import registration_stage
-from semwatchd.pipeline.names import KNOWN_STAGES
 from semwatchd.pipeline.quality import intensity_stage, sharpness_stage, spectrum_stage
+from semwatchd.pipeline.settings import KNOWN_STAGES
 from semwatchd.pipeline.stage import Stage
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from semwatchd.core.plan import Plan
 
 StageName = Literal["intensity", "sharpness", "spectrum", "registration"]
+KNOWN_STAGES: tuple[StageName, ...] = get_args(StageName)
 
 
 class PlanSettings(BaseModel):
@@ -20,7 +21,7 @@ class PlanSettings(BaseModel):
 
     stages: Annotated[
         tuple[StageName, ...], Field(min_length=1, description="What is measured, in this order.")
-    ] = ("intensity", "sharpness", "spectrum", "registration")
+    ] = KNOWN_STAGES
     reference: Annotated[
         Path | None,
         Field(description="Image that the registration stage measures the shift against; none: no shift."),

@@ -3,8 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from semwatchd.core.plan import DEFAULT_STAGES, Plan
-from semwatchd.pipeline.names import KNOWN_STAGES
-from semwatchd.pipeline.settings import PlanSettings, plan_from
+from semwatchd.pipeline.settings import KNOWN_STAGES, PlanSettings, plan_from
 
 PLAN = Plan(reference="/ref/golden.tif", reference_sha256="aa")
 

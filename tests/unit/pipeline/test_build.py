@@ -8,7 +8,7 @@ import pytest
 from semwatchd.core.errors import ConfigError
 from semwatchd.core.plan import DEFAULT_STAGES, Plan
 from semwatchd.pipeline.build import build_stages
-from semwatchd.pipeline.names import KNOWN_STAGES
+from semwatchd.pipeline.settings import KNOWN_STAGES
 from tests.scenes import as_image, grains, photographed
 
 
@@ -40,5 +40,5 @@ def test_the_default_stages_are_known() -> None:
 
 
 def test_the_names_load_no_numpy() -> None:
-    script = "import sys, semwatchd.pipeline.names; sys.exit('numpy' in sys.modules)"
+    script = "import sys, semwatchd.pipeline.settings; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
