@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from semwatchd.core.image import Registration, RegistrationStatus, SemImage
 from semwatchd.imaging.finite import finite_frame
 from semwatchd.imaging.registration import MIN_SIZE_PX, Reference, Shift, prepare_reference, register
 from semwatchd.pipeline.stage import Measured, Stage
+
+SAME_SCALE = 0.005  # relative; at a shift of 100 px that is half a pixel
 
 REPEATS = "the pattern repeats: a shift by whole periods fits nearly as well as the one given"
 
@@ -26,6 +30,7 @@ def registration_stage(reference: SemImage, reference_path: str) -> Stage:
         if prepared is None:
             return _failed(reference_path, notice)
         shift, warnings = _shift(prepared, image)
+        warnings += _scale_warning(reference, image)
         if shift is None:
             return _failed(reference_path, *warnings)
         return Measured(registration=_registration(shift, reference_path), warnings=warnings)
@@ -61,6 +66,14 @@ def _shift(reference: Reference, image: SemImage) -> tuple[Shift | None, tuple[s
     elif shift.ambiguous:
         warnings.append(REPEATS)
     return shift, tuple(warnings)
+
+
+def _scale_warning(reference: SemImage, image: SemImage) -> tuple[str, ...]:
+    """Say when the two pictures were taken at different magnifications: no shift is right for all of them."""
+    theirs, ours = reference.facts.pixel_size_nm, image.facts.pixel_size_nm
+    if theirs is None or ours is None or math.isclose(theirs, ours, rel_tol=SAME_SCALE):
+        return ()
+    return (f"pixel size {ours:.5g} nm differs from the reference's {theirs:.5g} nm: the shift is doubtful",)
 
 
 def _registration(shift: Shift, reference_path: str) -> Registration:

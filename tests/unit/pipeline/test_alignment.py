@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from semwatchd.core.image import Registration, RegistrationStatus
+from semwatchd.core.image import Registration, RegistrationStatus, SemImage
 from semwatchd.pipeline.alignment import registration_stage
 from semwatchd.pipeline.stage import Measured
 from tests.scenes import as_image, grains, lines, photographed
@@ -72,3 +73,17 @@ def test_float_pixels_without_a_number_are_bridged() -> None:
     picture[100:104, 60:64] = np.nan
     registration, _ = registered(REFERENCE, picture)
     assert registration.dx_px == pytest.approx(4.0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("pixel_size_nm", "doubtful"), [(2.0, False), (2.005, False), (2.1, True), (None, False)]
+)
+def test_another_magnification_is_doubted(pixel_size_nm: float | None, doubtful: bool) -> None:
+    reference = scaled(as_image(REFERENCE), 2.0)
+    picture = scaled(as_image(REFERENCE), pixel_size_nm)
+    warnings = registration_stage(reference, "ref.tif").measure(picture).warnings
+    assert any("pixel size" in warning for warning in warnings) is doubtful
+
+
+def scaled(image: SemImage, pixel_size_nm: float | None) -> SemImage:
+    return replace(image, facts=replace(image.facts, pixel_size_nm=pixel_size_nm))
