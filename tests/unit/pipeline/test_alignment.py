@@ -78,7 +78,7 @@ def test_float_pixels_without_a_number_are_bridged() -> None:
 @pytest.mark.parametrize(
     ("pixel_size_nm", "doubtful"), [(2.0, False), (2.005, False), (2.1, True), (None, False)]
 )
-def test_another_magnification_is_doubted(pixel_size_nm: float | None, doubtful: bool) -> None:
+def test_another_magnification_is_doubted(pixel_size_nm: float | None, *, doubtful: bool) -> None:
     reference = scaled(as_image(REFERENCE), 2.0)
     picture = scaled(as_image(REFERENCE), pixel_size_nm)
     warnings = registration_stage(reference, "ref.tif").measure(picture).warnings
