@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from semwatchd.core.errors import BreakerOpenError, PermanentRejection, TransientError
+from semwatchd.core.failpoints import failpoint
 from semwatchd.core.job import DeliveryState
 from semwatchd.core.paths import one_line
 from semwatchd.core.ports import Event, Log, MesAdapter, Outbox, Telemetry, Verdict
@@ -124,7 +125,9 @@ class Relay:
 
     def _try(self, event: Event) -> Verdict:
         try:
+            failpoint("relay.before_send")
             self._mes.send(event)
+            failpoint("relay.after_send")
         except BreakerOpenError as error:
             self._rest_s = error.retry_after_s or self._settings.poll_s
             return _give_back(event)

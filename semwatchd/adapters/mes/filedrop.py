@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from semwatchd.adapters.mes.payload import RegistrationData
 from semwatchd.core.errors import TransientError
+from semwatchd.core.failpoints import failpoint
 from semwatchd.core.ports import Event
 
 MAX_SUBJECT_CHARS = 120  #: with the event id and the ending well below the 255 bytes of a file name
@@ -74,8 +75,11 @@ def _write_whole(directory: Path, name: str, content: bytes) -> None:
     with part.open("wb") as file:
         file.write(content)
         file.flush()
+        failpoint("filedrop.before_fsync")
         os.fsync(file.fileno())
+    failpoint("filedrop.before_rename")
     part.replace(directory / name)
+    failpoint("filedrop.after_rename")
     _sync_folder(directory)
 
 

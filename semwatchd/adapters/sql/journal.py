@@ -21,6 +21,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool, Pool, QueuePool
 
+from semwatchd.core.failpoints import failpoint
 from semwatchd.core.ports import Log
 
 T = TypeVar("T")
@@ -166,7 +167,9 @@ def _in_one_transaction(connection: Connection, works: list[Callable[[Connection
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
         values = [work(connection) for work in works]
+        failpoint("journal.before_commit")
         connection.exec_driver_sql("COMMIT")
+        failpoint("journal.after_commit")
     except BaseException:
         if connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr] # sqlite3's own flag
             connection.exec_driver_sql("ROLLBACK")
