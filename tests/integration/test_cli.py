@@ -64,6 +64,7 @@ directory = "{folder}/out"
     assert done.returncode == 1, done.stderr
     assert json.loads(done.stdout)["jobs"] == {"stored": 1, "quarantined": 2}
     with closing(sqlite3.connect(journal_path(folder / "state"))) as connection, connection:
+        connection.execute("DROP TRIGGER outbox_moves")
         connection.execute("UPDATE outbox SET state = 'parked', last_error = 'refused [/b]'")
     return path
 

@@ -371,6 +371,7 @@ def test_an_operator_without_a_name_is_known_by_number(
         sightings.ready(a_sighting("a.tif"), an_order())
         settle(journal)
     with writing(open_engine(schema.journal_path(tmp_path))) as connection:
+        connection.exec_driver_sql("UPDATE job SET state = 'cpu_running'")
         connection.exec_driver_sql("UPDATE job SET state = 'quarantined'")
         assert operator.requeue(connection, 1, "again", 2.0)
     assert rows(tmp_path, "SELECT actor, object FROM audit") == [(f"uid {os.getuid()}", "job 1")]

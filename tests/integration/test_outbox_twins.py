@@ -63,7 +63,7 @@ def _one_job(connection: Connection) -> None:
             mtime_ns=1,
             tool="sem1",
             lane="live",
-            state="stored",
+            state="queued",
             detected_at=0.0,
         )
     )

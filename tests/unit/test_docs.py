@@ -23,6 +23,7 @@ from semwatchd.config import Config, check_config
 from semwatchd.core.errors import ConfigError
 from semwatchd.core.image import RegistrationStatus, Vendor
 from semwatchd.core.job import DeliveryState, ErrorClass, JobState, Lane, SightingState
+from semwatchd.core.moves import DELIVERY_MOVES, JOB_MOVES, SIGHTING_MOVES, Moves
 from semwatchd.engine.relay import RelaySettings
 from semwatchd.engine.settings import QueueSettings, WorkerSettings
 from semwatchd.engine.watched import WatchSettings
@@ -157,6 +158,16 @@ def test_every_measurement_is_explained_and_no_other() -> None:
 )
 def test_every_state_is_explained_and_no_other(title: str, states: type[JobState]) -> None:
     assert first_cells(section(page("states.md"), title)) == {state.value for state in states}
+
+
+@pytest.mark.parametrize(
+    ("title", "moves"),
+    [("Sightings", SIGHTING_MOVES), ("Jobs", JOB_MOVES), ("Deliveries", DELIVERY_MOVES)],
+)
+def test_the_moves_explained_are_the_legal_ones(title: str, moves: Moves) -> None:
+    cells = re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", section(page("states.md"), title), re.MULTILINE)
+    explained = {state: set(re.findall(r"`(\w+)`", goes)) for state, goes in cells}
+    assert explained == {state: set(goes) for state, goes in moves.goes.items()}
 
 
 def test_lanes_and_vendors_are_named() -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from semwatchd.adapters.mounts import on_network
+from semwatchd.adapters.sql.guards import guard_moves
 from semwatchd.adapters.sql.journal import open_engine
 from semwatchd.core.errors import EnvironmentFault, JournalInUseError
 
@@ -74,6 +75,7 @@ def upgrade(engine: Engine) -> None:
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")
+            guard_moves(connection)
         except BaseException:
             connection.exec_driver_sql("ROLLBACK")
             raise

@@ -1,0 +1,39 @@
+"""Triggers by which the journal itself refuses an illegal move, whoever writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from semwatchd.core.moves import DELIVERY_MOVES, JOB_MOVES, SIGHTING_MOVES, Moves
+
+GUARDED = {"sighting": SIGHTING_MOVES, "job": JOB_MOVES, "outbox": DELIVERY_MOVES}
+
+
+def guard_moves(connection: Connection) -> None:
+    """Write the triggers anew, so that they are always those of the running code."""
+    for table, moves in GUARDED.items():
+        for name, ddl in _triggers(table, moves).items():
+            connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
+            connection.exec_driver_sql(ddl)
+
+
+def _triggers(table: str, moves: Moves) -> dict[str, str]:
+    legal = " OR ".join(
+        f"(OLD.state = '{old}' AND NEW.state IN ({_literals(new)}))" for old, new in moves.goes.items() if new
+    )
+    return {
+        f"{table}_begins": f"""
+            CREATE TRIGGER {table}_begins AFTER INSERT ON {table}
+            WHEN NEW.state NOT IN ({_literals(moves.begins)})
+            BEGIN SELECT RAISE(ABORT, 'illegal move: a new row of {table} cannot be in this state'); END""",
+        f"{table}_moves": f"""
+            CREATE TRIGGER {table}_moves AFTER UPDATE OF state ON {table}
+            WHEN NEW.state IS NOT OLD.state AND NOT ({legal})
+            BEGIN SELECT RAISE(ABORT, 'illegal move: a row of {table} cannot take this state'); END""",
+    }
+
+
+def _literals(states: Iterable[str]) -> str:
+    return ", ".join(f"'{state}'" for state in sorted(states))
