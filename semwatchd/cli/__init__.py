@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from semwatchd.cli.care import journal_app
 from semwatchd.cli.exits import CONFIGURATION, TRY_LATER, USAGE
 from semwatchd.cli.journal import audit_command, outbox_app, quarantine_app, status_command
 from semwatchd.cli.offline import analyze_command, backfill_command, bench_app, demo_command
@@ -31,6 +32,7 @@ app.command("status")(status_command)
 app.command("audit")(audit_command)
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(outbox_app, name="outbox")
+app.add_typer(journal_app, name="journal")
 app.command("healthcheck")(healthcheck_command)
 app.add_typer(bench_app, name="bench")
 

@@ -98,13 +98,17 @@ def current_journal(state_dir: Path) -> Path:
             found = MigrationContext.configure(connection).get_current_revision()
     except DatabaseError as error:
         raise EnvironmentFault(f"journal {path}: {error.orig}; {_remedy(error)}") from error
-    newest = ScriptDirectory.from_config(_alembic()).get_current_head()
-    if found != newest:
+    if found != newest_schema():
         raise EnvironmentFault(
-            f"journal {path} has schema {found}, this semwatchd has {newest}; "
+            f"journal {path} has schema {found}, this semwatchd has {newest_schema()}; "
             "use the daemon's version, or restart the daemon with this one"
         )
     return path
+
+
+def newest_schema() -> str | None:
+    """Return the version of the schema that this code works on."""
+    return ScriptDirectory.from_config(_alembic()).get_current_head()
 
 
 def _alembic() -> AlembicConfig:

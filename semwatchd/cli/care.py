@@ -1,0 +1,66 @@
+"""Commands that look after the journal's file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from semwatchd.adapters.sql.care import Checkup, back_up, check_journal
+from semwatchd.adapters.sql.schema import journal_path
+from semwatchd.cli.exits import (
+    DONE,
+    FINDINGS,
+    ConfigOption,
+    JsonOption,
+    existing_journal,
+    load_or_defaults,
+    print_json,
+)
+from semwatchd.core.errors import EnvironmentFault
+from semwatchd.core.paths import one_line
+
+journal_app = typer.Typer(help="The journal's file: sound or not, and copies of it.", no_args_is_help=True)
+
+
+@journal_app.command("check")
+def journal_check(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Look through the whole journal: exit 0 when it is sound, 1 when something is wrong."""
+    state_dir = load_or_defaults(config).state_dir
+    path = journal_path(state_dir)
+    if not path.exists():
+        raise EnvironmentFault(f"there is no journal in {state_dir} yet; start the daemon once")
+    found = check_journal(path)
+    if as_json:
+        print_json(asdict(found) | {"sound": found.sound})
+    else:
+        _print_checkup(found)
+    raise typer.Exit(DONE if found.sound else FINDINGS)
+
+
+def _print_checkup(found: Checkup) -> None:
+    print(
+        one_line(
+            f"{found.path}: schema {found.schema}, {found.size_bytes} bytes, {found.wal_bytes} in its log"
+        )
+    )
+    for complaint in (*found.integrity, *found.foreign_keys):
+        print(f"  {one_line(complaint)}")
+    for rule, count in found.loose_ends.items():
+        if count:
+            print(f"  {rule}: {count}")
+    for row in found.unreadable:
+        print(f"  {row.table} row {row.rowid}: unreadable {', '.join(row.columns)}")
+    print("sound" if found.sound else "NOT sound")
+
+
+@journal_app.command("backup")
+def journal_backup(
+    destination: Annotated[Path, typer.Argument(help="The copy's file; an older one is replaced.")],
+    config: ConfigOption = None,
+) -> None:
+    """Copy the journal into one file, also while the daemon writes it."""
+    copied = back_up(existing_journal(load_or_defaults(config)), destination)
+    print(one_line(f"{destination}: {copied} bytes"))
