@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import threading
@@ -19,6 +20,7 @@ from semwatchd.adapters.mounts import on_network
 from semwatchd.adapters.probe import DiskProbe, ignore_lease_signal
 from semwatchd.adapters.prometheus import GaugeSnapshot, PrometheusTelemetry
 from semwatchd.adapters.sql.sightings import SqlSightingLog, reconsider_ignored
+from semwatchd.adapters.systemd import service_manager
 from semwatchd.adapters.watching import WatchedFolders
 from semwatchd.config import Config
 from semwatchd.core.paths import escape
@@ -26,6 +28,7 @@ from semwatchd.core.ports import FolderHealth, FolderState
 from semwatchd.core.version import VERSION
 from semwatchd.engine.crew import Crew
 from semwatchd.engine.health import Health, HealthBoard
+from semwatchd.engine.heartbeat import Heartbeat, Rate, status_line
 from semwatchd.engine.intake import Intake
 from semwatchd.engine.intake_loop import IntakeLoop
 from semwatchd.engine.watched import watched_folder
@@ -34,6 +37,8 @@ from semwatchd.overview import Overview
 
 TURN_S = 0.2  # longest turn of the main loop, so that a stop is never far
 STUCK_S = 180.0  # a loop silent for longer is stuck, and /livez says so
+OPENING_S = 600.0  # for the upgrade and the recovery of a journal of many years
+CLOSING_S = 90.0  # beyond the drain: for deliveries under way and the journal's last commit
 
 _HEALTH_OF = {
     FolderState.OK: Health.OK,
@@ -66,6 +71,11 @@ class Daemon:
         )
         self._health = HealthBoard(time.time, self._log)
         self._crew = Crew(self._log, self._ask_to_stop)
+        self._manager = service_manager(os.environ, self._log)
+        self._heartbeat = Heartbeat(
+            self._manager, alive=self._alive, status=self._status, clock=time.monotonic, log=self._log
+        )
+        self._rate = Rate(time.monotonic)
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; return the exit code."""
@@ -73,6 +83,7 @@ class Daemon:
         around = Surroundings(log=self._log, telemetry=self._telemetry, health=self._health, crew=self._crew)
         with ExitStack() as stack:
             self._take_signals()
+            self._manager.extend(OPENING_S)
             port = stack.enter_context(self._serving())
             line = stack.enter_context(running_line(self._config, around, self._resight))
             stack.enter_context(self._announcing(port))
@@ -81,6 +92,8 @@ class Daemon:
             self._turn(line)
             self._started = False
             self._log.info("daemon_stopping")
+            self._manager.stopping()
+            self._manager.extend(self._config.queue.drain_s + CLOSING_S)
         self._log.info("daemon_stopped", failed=self._crew.failed)
         return 1 if self._crew.failed else 0
 
@@ -88,11 +101,32 @@ class Daemon:
         while not self._stopping:
             line.dispatcher.step(TURN_S)
             self._telemetry.beat("dispatcher")
-            if not self._started and line.pool.ready_count:
+            if not self._started and line.pool.ready_count and self._folders_armed():
                 self._started = True
                 self._log.info("daemon_ready")
+                self._manager.ready()
+            self._heartbeat.turn()
+
+    def _folders_armed(self) -> bool:
+        """Whether every folder was asked after once, which arms its observer."""
+        parts = self._health.snapshot()
+        return all(_part_of(str(watch.root)) in parts for watch in self._config.watch)
+
+    def _alive(self, limit_s: float) -> bool:
+        """Whether every loop turns. While the disk refuses to be written they wait for the journal, which
+        tries again by itself: to be started anew would not help.
+        """
+        journal = self._health.snapshot().get("journal")
+        waiting = journal is not None and journal.state is Health.FAILED
+        return waiting or self._telemetry.oldest_beat_s() < limit_s
+
+    def _status(self) -> str:
+        queued = self._overview.queued if self._overview else 0
+        rate = self._rate.per_min(self._telemetry.images_ended)
+        return status_line(queued, rate, self._health.snapshot())
 
     def _take_signals(self) -> None:
+        faulthandler.enable()  # systemd ends a hung service by SIGABRT: the log then has every thread's stack
         ignore_lease_signal()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal must not end the service
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -110,7 +144,7 @@ class Daemon:
             self._health,
             self._telemetry.render,
             ready=lambda: self._started and self._health.ready,
-            live=lambda: self._telemetry.oldest_beat_s() < STUCK_S,
+            live=lambda: self._alive(STUCK_S),
             status=lambda: self._overview.status() if self._overview else {},
         )
         server = HttpServer(app, self._config.http.host, self._config.http.port)
@@ -132,7 +166,7 @@ class Daemon:
 
     @contextmanager
     def _overviewing(self, line: Line) -> Iterator[None]:
-        self._overview = Overview(self._config, line, self._health)
+        self._overview = Overview(self._config, line, self._health, self._telemetry.beat)
         stop = threading.Event()
         thread = self._crew.start("overview", partial(self._overview.run, stop))
         try:
@@ -186,11 +220,15 @@ class Daemon:
                 self._log.info("patterns_widened", root=str(watch.root), files=again)
 
     def _report_folder(self, health: FolderHealth) -> None:
-        self._health.set(f"watch:{escape(health.root)}", _HEALTH_OF[health.state], health.reason, health.todo)
+        self._health.set(_part_of(health.root), _HEALTH_OF[health.state], health.reason, health.todo)
 
     def _resight(self, root: str, path: str) -> None:
         if self._folders:
             self._folders.hint(root, os.path.relpath(path, root))
+
+
+def _part_of(root: str) -> str:
+    return f"watch:{escape(root)}"
 
 
 def port_file(config: Config) -> Path:

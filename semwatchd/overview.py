@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 from semwatchd.adapters.prometheus import GaugeSnapshot, WorkerGauges
 from semwatchd.adapters.sql.journal import reading
-from semwatchd.adapters.sql.queries import OpenCounts, open_counts
+from semwatchd.adapters.sql.queries import MOVING_JOBS, OpenCounts, open_counts
 from semwatchd.config import Config
 from semwatchd.core.job import DeliveryState, JobState
 from semwatchd.engine.health import Health, HealthBoard
@@ -20,12 +21,20 @@ REFRESH_S = 2.0
 
 
 class Overview:
-    """The figures behind ``/metrics``, ``/healthz`` and the front page."""
+    """The figures behind ``/metrics``, ``/healthz`` and the front page.
 
-    def __init__(self, config: Config, line: Line, health: HealthBoard) -> None:
+    Parameters
+    ----------
+    beat
+        Told the name of a loop that has turned.
+    """
+
+    def __init__(self, config: Config, line: Line, health: HealthBoard, beat: Callable[[str], None]) -> None:
         self._config = config
         self._line = line
         self._health = health
+        self._beat = beat
+        self._journal_answer: Future[None] | None = None
         self._counts: OpenCounts | None = None
         self._disk_free_bytes: Mapping[str, int] = {}
 
@@ -33,6 +42,8 @@ class Overview:
         """Refresh until told to stop."""
         while not stop.is_set():
             self.refresh()
+            self._beat("overview")
+            self._ask_journal()
             stop.wait(REFRESH_S)
 
     def refresh(self) -> None:
@@ -46,6 +57,11 @@ class Overview:
             Health.OK if ready == wanted else Health.DEGRADED,
             "" if ready == wanted else f"{ready} of {wanted} workers answer; the others are being started",
         )
+
+    def _ask_journal(self) -> None:
+        """Have the journal's writer do nothing; its answer is its sign of life."""
+        if self._journal_answer is None or self._journal_answer.done():
+            self._journal_answer = self._line.journal.submit(lambda _: self._beat("journal"))
 
     def gauges(self) -> GaugeSnapshot:
         """Return the figures for Prometheus."""
@@ -64,6 +80,15 @@ class Overview:
                 for worker in self._line.pool.figures()
             },
             disk_free_bytes=self._disk_free_bytes,
+        )
+
+    @property
+    def queued(self) -> int:
+        """Images that are complete and not yet measured."""
+        return (
+            sum(count for state, count in self._counts.jobs.items() if state in MOVING_JOBS)
+            if self._counts
+            else 0
         )
 
     def status(self) -> Mapping[str, Any]:

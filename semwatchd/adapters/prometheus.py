@@ -181,6 +181,16 @@ class PrometheusTelemetry:
         for each in BREAKER_STATES:
             self._breaker.labels(destination, each).set(each == state)
 
+    @property
+    def images_ended(self) -> float:
+        """Jobs that have come to rest since the start."""
+        return sum(
+            sample.value
+            for family in self._processed.collect()
+            for sample in family.samples
+            if sample.name.endswith("_total")
+        )
+
     def beat(self, loop: str) -> None:
         """Record that a loop has turned."""
         self._beat.labels(loop).set(self._clock())

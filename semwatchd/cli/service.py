@@ -14,6 +14,7 @@ from semwatchd.cli.exits import DONE, FINDINGS, ConfigOption, JsonOption, load, 
 from semwatchd.config import DEFAULT_PATH, Config, load_config
 from semwatchd.core.errors import ConfigError
 from semwatchd.daemon import Daemon, port_file
+from semwatchd.offline.install import install_service
 
 ANSWER_S = 5.0  # a health check that takes longer is itself the finding
 
@@ -52,6 +53,15 @@ def config_show(config: ConfigOption = None) -> None:
 def config_schema() -> None:
     """Print the JSON Schema of the configuration."""
     print_json(Config.model_json_schema())
+
+
+def install_service_command(
+    prefix: Annotated[Path, typer.Option(help="Root of the system to write into.")] = Path("/"),
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the files and write nothing.")] = False,
+) -> None:
+    """Write the systemd unit and what belongs to it, and say what to do next."""
+    install_service(prefix, Console(soft_wrap=True), dry_run=dry_run)
 
 
 def healthcheck_command(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
