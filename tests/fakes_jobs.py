@@ -7,12 +7,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from semwatchd.core.job import MAX_ATTEMPTS, Failure, Job, JobState, Lane, Result
+from semwatchd.core.job import MAX_ATTEMPTS, ErrorClass, Failure, Job, JobState, Lane, Result
+from semwatchd.core.lanes import backfill_share, split_places
 from semwatchd.core.ports import Ending, RenderedEvent
 
 T = TypeVar("T")
-
-LANES = (Lane.MANUAL, Lane.LIVE, Lane.BACKFILL)
 
 
 @dataclass(slots=True)
@@ -21,8 +20,13 @@ class JobRow:
     state: JobState = JobState.QUEUED
     not_before: float = 0.0
     sha256: str | None = None
+    error_class: ErrorClass | None = None
     duplicate_of: int | None = None
     result: Result | None = None
+
+    @property
+    def runs_alone(self) -> bool:
+        return self.job.attempt >= MAX_ATTEMPTS - 1 or self.error_class is ErrorClass.RESOURCE
 
 
 @dataclass(slots=True)
@@ -33,20 +37,34 @@ class MemoryJobStore:
     rows: dict[int, JobRow] = field(default_factory=dict)
     outbox: list[tuple[int, RenderedEvent]] = field(default_factory=list)
     given_back: list[Job] = field(default_factory=list)
+    turn: int = 0
 
     def add(self, job: Job) -> None:
         self.rows[job.id] = JobRow(replace(job, attempt=0))
 
-    def claim(self, limit: int) -> Future[Sequence[Job]]:
+    def claim(self, limit: int, alone: int) -> Future[Sequence[Job]]:
         for row in self.rows.values():
             if row.state is JobState.RETRY_WAIT and row.not_before <= self.now:
                 row.state = JobState.QUEUED
-        queued = [row for row in self.rows.values() if row.state is JobState.QUEUED]
-        queued.sort(key=lambda row: (LANES.index(row.job.lane), row.job.id))
-        for row in queued[:limit]:
+        queued = [row for _, row in sorted(self.rows.items()) if row.state is JobState.QUEUED]
+        lonely = [row for row in queued if row.runs_alone][:alone]
+        taken = [*self._in_company([row for row in queued if not row.runs_alone], limit), *lonely]
+        for row in taken:
+            row.job = replace(row.job, attempt=row.job.attempt + 1, alone=row.runs_alone)
             row.state = JobState.CPU_RUNNING
-            row.job = replace(row.job, attempt=row.job.attempt + 1)
-        return _done([row.job for row in queued[:limit]])
+        return _done([row.job for row in taken])
+
+    def _in_company(self, queued: list[JobRow], limit: int) -> list[JobRow]:
+        manual, live, backfill = (
+            [row for row in queued if row.job.lane is lane]
+            for lane in (Lane.MANUAL, Lane.LIVE, Lane.BACKFILL)
+        )
+        places = limit - len(manual[:limit])
+        waited_s = self.now - (backfill[0].job.detected_at or 0.0) if backfill else 0.0
+        share = backfill_share(self.turn, places, waited_s)
+        of_live, of_backfill = split_places(places, live=len(live), backfill=len(backfill), share=share)
+        self.turn += limit
+        return [*manual[:limit], *live[:of_live], *backfill[:of_backfill]]
 
     def finish(self, ending: Ending) -> Future[JobState | None]:
         done = ending.outcome.job
@@ -75,6 +93,7 @@ class MemoryJobStore:
             self.rows[number] = JobRow(fresh)
 
     def restart(self, begun: Collection[tuple[int, int]] = ()) -> None:
+        self.turn = 0
         for row in self.rows.values():
             if row.state is not JobState.CPU_RUNNING:
                 continue
@@ -106,6 +125,7 @@ class MemoryJobStore:
                 row.state, row.duplicate_of = JobState.DUPLICATE, twin.job.id
                 return
         row.state, row.not_before = ending.state, ending.not_before
+        row.error_class = failure.error_class
         if ending.refund:
             row.job = replace(row.job, attempt=row.job.attempt - 1)
 

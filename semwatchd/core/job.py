@@ -97,6 +97,7 @@ class Job:
     plan: Plan
     context: Context
     lane: Lane = Lane.LIVE
+    alone: bool = False  #: nothing may be measured beside it, so that it takes no other job down with it
     detected_at: float | None = None  #: epoch seconds of the first sight of the file
     warnings: tuple[str, ...] = ()  #: what intake already knows, e.g. that the tail is all zero
 

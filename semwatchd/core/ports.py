@@ -227,11 +227,13 @@ class Ending:
 class JobStore(Protocol):
     """The journal as the dispatcher sees it. Every future is done once the change is durable.
 
-    ``claim`` counts the attempt before the work starts. ``finish`` answers the state the job really took:
+    ``claim`` takes up to ``limit`` jobs, and besides up to ``alone`` of those that must be measured alone: on
+    their last attempt, or after one that took too much memory or time. It counts the attempt before the work
+    starts. ``finish`` answers the state the job really took:
     DUPLICATE when the same bytes are another job's, None when the outcome is of an older attempt.
     """
 
-    def claim(self, limit: int) -> Future[Sequence[Job]]: ...
+    def claim(self, limit: int, alone: int) -> Future[Sequence[Job]]: ...
     def finish(self, ending: Ending) -> Future[JobState | None]: ...
     def give_back(self, jobs: Sequence[Job]) -> Future[None]: ...
 

@@ -12,6 +12,8 @@ from semwatchd.core.ports import JobStore, Log
 from semwatchd.engine.collector import Collector
 from semwatchd.engine.supervisor import WorkerPool
 
+ALONE_PAUSE = 4.0  # after a job measured alone the others get this many times its time
+MAX_ALONE_PAUSE_S = 60.0
 POLL_S = 1.0  # operators' commands and due retries are found this late at most
 
 
@@ -41,6 +43,9 @@ class Dispatcher:
         self._on_error = on_error
         self._log = log
         self._claimed: deque[Job] = deque()
+        self._alone: deque[Job] = deque()  # at most one: its turn comes when no worker holds anything
+        self._alone_since: float | None = None  # while it is measured
+        self._next_alone = 0.0
         self._claiming: Future[Sequence[Job]] | None = None
         self._more_work = True
         self._next_poll = 0.0
@@ -48,12 +53,12 @@ class Dispatcher:
     @property
     def depth(self) -> int:
         """Jobs claimed and not yet given to a worker."""
-        return len(self._claimed)
+        return len(self._claimed) + len(self._alone)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is claimed, asked for or running."""
-        return not self._claimed and self._claiming is None and not self._pool.busy
+        return not self.depth and self._claiming is None and not self._pool.busy
 
     def notify(self) -> None:
         """Say that new jobs are in the journal. May be called from any thread."""
@@ -73,8 +78,9 @@ class Dispatcher:
         if self._claiming is not None:
             wait([self._claiming], limit_s)  # a sick disk keeps it; the next start then requeues its jobs
             self._take_claimed()
-        self._store.give_back(tuple(self._claimed))
+        self._store.give_back((*self._claimed, *self._alone))
         self._claimed.clear()
+        self._alone.clear()
         while self._pool.busy and time.monotonic() < deadline:
             self._hear(min(0.2, max(0.0, deadline - time.monotonic())))
         unanswered = self._pool.close()
@@ -97,9 +103,21 @@ class Dispatcher:
         if error is not None:
             self._on_error(error)
             return
-        self._claimed.extend(claimed.result())
+        for job in claimed.result():
+            (self._alone if job.alone else self._claimed).append(job)
 
     def _feed(self) -> None:
+        now = time.monotonic()
+        if self._alone_since is not None:
+            if self._pool.busy:
+                return
+            self._next_alone = now + min(ALONE_PAUSE * (now - self._alone_since), MAX_ALONE_PAUSE_S)
+            self._alone_since = None
+        if self._alone and now >= self._next_alone:
+            if not self._pool.busy and self._pool.free():
+                self._alone_since = now
+                self._pool.submit(self._alone.popleft())
+            return  # nothing new is begun until the workers are empty
         while self._claimed and self._pool.free():
             self._pool.submit(self._claimed.popleft())
 
@@ -110,10 +128,10 @@ class Dispatcher:
             return
         self._more_work = False
         self._next_poll = time.monotonic() + POLL_S
-        self._claiming = self._store.claim(wanted)
+        self._claiming = self._store.claim(wanted, alone=0 if self._alone else 1)
         self._claiming.add_done_callback(lambda done: self._claim_arrived(done, wanted))
 
     def _claim_arrived(self, done: Future[Sequence[Job]], wanted: int) -> None:
-        if done.exception() is None and len(done.result()) == wanted:
+        if done.exception() is None and len(done.result()) >= wanted:
             self._more_work = True  # as many as asked for: there are likely more
         self._pool.wake()

@@ -25,6 +25,7 @@ from semwatchd.adapters.sql.queries import conservation, job_details, loose_ends
 from semwatchd.adapters.sql.schema import journal_path
 from semwatchd.adapters.sql.sightings import record_ready
 from semwatchd.core.job import MAX_ATTEMPTS, ErrorClass, Failure, Job, JobState, Lane, Outcome
+from semwatchd.core.lanes import AGED_S
 from semwatchd.core.plan import Plan
 from semwatchd.core.ports import Ending, JobOrder, RenderedEvent
 from semwatchd.engine.collector import judge
@@ -41,7 +42,7 @@ class Store(Protocol):
     now: float
 
     def add(self, order: JobOrder) -> None: ...
-    def claim(self, limit: int) -> Future[Sequence[Job]]: ...
+    def claim(self, limit: int, alone: int) -> Future[Sequence[Job]]: ...
     def finish(self, ending: Ending) -> Future[JobState | None]: ...
     def give_back(self, jobs: Sequence[Job]) -> Future[None]: ...
     def requeue(self, number: int) -> None: ...
@@ -82,11 +83,14 @@ class Real:
         self.now = 1000.0
         self._journal = journal
         self._folder = folder
-        self._store = SqlJobStore(journal, ["mes", "archive"], lambda: self.now, lambda: None)
         self._added = 0
-        self.claim = self._store.claim
-        self.finish = self._store.finish
-        self.give_back = self._store.give_back
+        self._open()
+
+    def _open(self) -> None:
+        store = SqlJobStore(self._journal, ["mes", "archive"], lambda: self.now, lambda: None)
+        self.claim = store.claim
+        self.finish = store.finish
+        self.give_back = store.give_back
 
     def add(self, order: JobOrder) -> None:
         self._added += 1
@@ -98,6 +102,7 @@ class Real:
 
     def restart(self, begun: Collection[tuple[int, int]] = ()) -> None:
         self._journal.submit(partial(recover, begun=begun, now=self.now)).result()
+        self._open()
 
     def state(self, number: int) -> JobState:
         return JobState(str(rows(self._folder, "SELECT state FROM job WHERE id = ?", number)[0][0]))
@@ -127,7 +132,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def claimed(store: Store, limit: int = 10) -> list[Job]:
-    return list(store.claim(limit).result())
+    """Take jobs in company and alone, each in its order; what differs between the twins is not hidden."""
+    return list(store.claim(limit, alone=limit).result())
 
 
 def success(job: Job, content: str = "a") -> Ending:
@@ -173,6 +179,16 @@ class TestJobStore:
         assert [job.id for job in claimed(store, 2)] == [5, 2]
         assert [job.id for job in claimed(store, 2)] == [4, 1]
         assert [job.id for job in claimed(store, 2)] == [3]
+
+    def test_live_images_get_four_places_of_five(self, store: Store) -> None:
+        for lane in (Lane.BACKFILL, Lane.LIVE):
+            for _ in range(10):
+                store.add(an_order(lane=lane))
+        lanes = [job.lane for _ in range(10) for job in claimed(store, 1)]
+        assert lanes == 2 * ([Lane.LIVE] * 4 + [Lane.BACKFILL])
+        store.now += AGED_S + 1
+        lanes = [job.lane for _ in range(4) for job in claimed(store, 1)]
+        assert lanes == [Lane.LIVE, Lane.BACKFILL] * 2
 
     def test_a_result_is_stored_with_its_events(self, store: Store) -> None:
         store.add(an_order())
@@ -292,13 +308,41 @@ class TestJobStore:
         store.add(an_order())
         store.add(an_order())
         for _ in range(MAX_ATTEMPTS + 1):
-            suspect, innocent = claimed(store)
+            suspect, innocent = sorted(claimed(store), key=lambda job: job.id)
             assert innocent.attempt == 1
             store.restart([(suspect.id, suspect.attempt)])
             if store.state(1) is JobState.QUARANTINED:
                 break
         assert store.state(1) is JobState.QUARANTINED
         assert [(job.id, job.attempt) for job in claimed(store)] == [(2, 1)]
+
+    def test_of_two_jobs_in_work_when_the_daemon_dies_only_the_guilty_one_is_set_aside(
+        self, store: Store
+    ) -> None:
+        store.add(an_order())
+        store.add(an_order())
+        for attempt in (1, 2):
+            assert [(job.attempt, job.alone) for job in claimed(store)] == [(attempt, False)] * 2
+            store.restart([(1, attempt), (2, attempt)])
+        store.add(an_order())
+        beside, guilty = store.claim(8, alone=1).result()
+        assert (beside.id, beside.alone) == (3, False)
+        assert (guilty.id, guilty.alone) == (1, True)
+        store.restart([(1, 3)])
+        _, innocent = claimed(store)
+        assert (innocent.id, innocent.attempt, innocent.alone) == (2, 3, True)
+        store.finish(success(innocent)).result()
+        assert [store.state(number) for number in (1, 2)] == [JobState.QUARANTINED, JobState.STORED]
+
+    def test_what_took_too_much_memory_or_time_is_next_measured_alone(self, store: Store) -> None:
+        store.add(an_order())
+        (job,) = claimed(store)
+        assert not job.alone
+        store.finish(failure(job, ErrorClass.RESOURCE)).result()
+        store.now += 60
+        assert store.claim(8, alone=0).result() == []
+        (again,) = claimed(store)
+        assert (again.attempt, again.alone) == (2, True)
 
 
 def test_a_poisonous_job_says_what_it_did(tmp_path: Path) -> None:

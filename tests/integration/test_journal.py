@@ -333,7 +333,7 @@ def test_no_daily_question_reads_the_whole_history(tmp_path: Path) -> None:
             sightings.known(ROOT, "L1/a.tif", a_sighting("L1/a.tif").stamp)
             sightings.known_in(ROOT, "L1")
             sightings.unsettled(ROOT)
-            (job,) = store.claim(4).result()
+            (job,) = store.claim(4, alone=0).result()
             ending = Ending(outcome=a_result(job), state=JobState.STORED)
             assert store.finish(ending).result() == JobState.STORED
             SqlOutbox(journal).take("mes", 10, 1.0)

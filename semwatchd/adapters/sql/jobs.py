@@ -5,41 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
+from semwatchd.adapters.sql.claims import claim
 from semwatchd.adapters.sql.journal import Journal
-from semwatchd.adapters.sql.rows import job_of
-from semwatchd.adapters.sql.tables import HOLDS_IDENTITY, OPEN_JOBS, job, outbox, plan, result
-from semwatchd.core.job import MAX_ATTEMPTS, DeliveryState, ErrorClass, Failure, Job, JobState, Lane, Result
+from semwatchd.adapters.sql.tables import HOLDS_IDENTITY, OPEN_JOBS, job, outbox, result
+from semwatchd.core.job import MAX_ATTEMPTS, DeliveryState, ErrorClass, Failure, Job, JobState, Result
 from semwatchd.core.ports import Ending, RenderedEvent
 from semwatchd.core.version import VERSION
 
-#: A person's wish first, then the tools, then what is merely old.
-_LANE_ORDER = (Lane.MANUAL, Lane.LIVE, Lane.BACKFILL)
-
-_NEXT_QUEUED = (
-    select(job, plan.c.document)
-    .join(plan)
-    .where(OPEN_JOBS, job.c.state == JobState.QUEUED, job.c.lane == bindparam("lane"))
-    .order_by(job.c.id)
-    .limit(bindparam("most"))
-)
-
-
 # Statements of the hot path are put together once; building one costs more than running it.
-_RETRY_DUE = (
-    update(job)
-    .where(OPEN_JOBS, job.c.state == JobState.RETRY_WAIT, job.c.not_before <= bindparam("now"))
-    .values(state=JobState.QUEUED)
-)
-_START = (
-    update(job)
-    .where(job.c.id == bindparam("this_id"))
-    .values(state=JobState.CPU_RUNNING, attempt=job.c.attempt + 1, started_at=bindparam("now"))
-)
 _THIS_ATTEMPT = and_(
     job.c.id == bindparam("this_id"),
     job.c.attempt == bindparam("this_attempt"),
@@ -104,10 +82,15 @@ class SqlJobStore:
         self._destinations = tuple(destinations)
         self._clock = clock
         self._on_events = on_events
+        self._turn = 0  # places given so far, for the share of backfill
 
-    def claim(self, limit: int) -> Future[Sequence[Job]]:
-        """Take the next jobs, live ones first, and count their attempt before the work starts."""
-        return self._journal.submit(lambda connection: _claim(connection, limit, self._clock()))
+    def claim(self, limit: int, alone: int) -> Future[Sequence[Job]]:
+        """Take the next jobs and count their attempt before the work starts.
+
+        A person's wish goes first; live and backfill jobs share the rest, see :mod:`semwatchd.core.lanes`.
+        """
+        turn, self._turn = self._turn, self._turn + limit
+        return self._journal.submit(lambda connection: claim(connection, limit, alone, turn, self._clock()))
 
     def finish(self, ending: Ending) -> Future[JobState | None]:
         """Record how an attempt ended; result and outbox rows are one transaction with the state."""
@@ -155,17 +138,6 @@ def recover(connection: Connection, begun: Collection[tuple[int, int]], now: flo
     return Recovered(
         requeued=len(running) - len(poisonous), refunded=len(innocent), quarantined=len(poisonous)
     )
-
-
-def _claim(connection: Connection, limit: int, now: float) -> Sequence[Job]:
-    connection.execute(_RETRY_DUE, {"now": now})
-    rows: list[Row[Any]] = []
-    for lane in _LANE_ORDER:
-        if len(rows) < limit:
-            rows += connection.execute(_NEXT_QUEUED, {"lane": lane, "most": limit - len(rows)}).all()
-    if rows:
-        connection.execute(_START, [{"this_id": row.id, "now": now} for row in rows])
-    return [replace(job_of(row), attempt=row.attempt + 1) for row in rows]
 
 
 def _give_back(connection: Connection, jobs: Sequence[Job]) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     text,
 )
 
+from semwatchd.core.job import MAX_ATTEMPTS
 from semwatchd.core.paths import escape, one_line, unescape
 
 
@@ -53,6 +54,9 @@ metadata = MetaData()
 # SQLite uses a partial index only for a query that repeats the index's condition word for word, as literals.
 SETTLING = text("sighting.state = 'settling'")
 OPEN_JOBS = text("job.state IN ('queued', 'cpu_running', 'retry_wait')")
+RUNS_ALONE = text(
+    f"job.state = 'queued' AND (job.attempt >= {MAX_ATTEMPTS - 1} OR job.error_class IS 'resource')"
+)
 SET_ASIDE = text("job.state = 'quarantined'")
 HOLDS_IDENTITY = text("job.sha256 IS NOT NULL AND job.state NOT IN ('duplicate', 'cancelled')")
 UNDELIVERED = text("outbox.state IN ('pending', 'sending', 'retry_wait')")
@@ -117,6 +121,7 @@ job = Table(
     Column("started_at", Float),
     Column("finished_at", Float),
     Index("job_open", "state", "lane", "id", sqlite_where=_unqualified(OPEN_JOBS)),
+    Index("job_alone", "id", sqlite_where=_unqualified(RUNS_ALONE)),
     Index("job_set_aside", "id", sqlite_where=_unqualified(SET_ASIDE)),
     # The identity of work. A duplicate or cancelled job keeps its hash without claiming the identity.
     Index(

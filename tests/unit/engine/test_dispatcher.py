@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import cast
 
 import pytest
 
-from semwatchd.core.job import ErrorClass, Failure, Job, JobState, Outcome
+from semwatchd.core.job import MAX_ATTEMPTS, ErrorClass, Failure, Job, JobState, Outcome
 from semwatchd.engine.collector import Collector
 from semwatchd.engine.dispatcher import POLL_S, Dispatcher
 from semwatchd.engine.supervisor import CREDIT, News, WorkerPool
@@ -176,10 +177,61 @@ def test_draining_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bench.log.events() == ["drain_limit_reached"]
 
 
+def on_their_last_attempt(bench: Bench, *numbers: int) -> None:
+    for number in numbers:
+        row = bench.store.rows[number]
+        row.job = replace(row.job, attempt=MAX_ATTEMPTS - 1)
+
+
+def test_a_job_that_must_be_alone_waits_for_empty_workers_and_is_then_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, jobs=6)
+    bench.step(2)
+    bench.add(1)
+    on_their_last_attempt(bench, 7)
+    bench.dispatcher.notify()
+    bench.step(3)
+    assert [job.id for job in bench.pool.running] == [1, 2, 3, 4]
+    bench.pool.finish(3)
+    bench.step()
+    assert [job.id for job in bench.pool.running] == [4]
+    bench.pool.finish(1)
+    bench.step(2)
+    assert [job.id for job in bench.pool.running] == [7]
+    bench.pool.finish(1)
+    bench.step(2)
+    assert [job.id for job in bench.pool.running] == [5, 6]
+
+
+def test_jobs_that_must_be_alone_do_not_starve_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, jobs=400, capacity=4)
+    on_their_last_attempt(bench, *range(1, 101))
+    for _ in range(300):
+        bench.step(1, 0.5)
+        bench.pool.finish(len(bench.pool.running))
+    measured = [outcome.job.id for outcome in bench.collector.collected]
+    lonely = [number for number in measured if number <= 100]
+    assert lonely == list(range(1, len(lonely) + 1))
+    assert len(lonely) > 20
+    assert len(measured) - len(lonely) == 300
+
+
+def test_jobs_that_must_be_alone_are_given_back_when_the_daemon_stops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, jobs=6)
+    on_their_last_attempt(bench, 5, 6)
+    bench.step(3)
+    bench.dispatcher.drain(0.0)
+    assert bench.in_state(JobState.QUEUED) == [1, 2, 3, 4, 5, 6]
+    assert bench.store.rows[5].job.attempt == MAX_ATTEMPTS - 1
+
+
 class StuckStore(MemoryJobStore):
     """A journal on a full disk: nothing asked of it is answered."""
 
-    def claim(self, limit: int) -> Future[Sequence[Job]]:
+    def claim(self, limit: int, alone: int) -> Future[Sequence[Job]]:
         return Future()
 
     def give_back(self, jobs: Sequence[Job]) -> Future[None]:
@@ -196,7 +248,7 @@ def test_a_full_disk_does_not_keep_the_daemon_from_stopping(monkeypatch: pytest.
 
 
 class BrokenStore(MemoryJobStore):
-    def claim(self, limit: int) -> Future[Sequence[Job]]:
+    def claim(self, limit: int, alone: int) -> Future[Sequence[Job]]:
         future: Future[Sequence[Job]] = Future()
         future.set_exception(ValueError("no such table"))
         return future

@@ -81,6 +81,12 @@ def _job() -> None:
         ["state", "lane", "id"],
         sqlite_where=sa.text("state IN ('queued', 'cpu_running', 'retry_wait')"),
     )
+    op.create_index(
+        "job_alone",
+        "job",
+        ["id"],
+        sqlite_where=sa.text("state = 'queued' AND (attempt >= 2 OR error_class IS 'resource')"),
+    )
     op.create_index("job_set_aside", "job", ["id"], sqlite_where=sa.text("state = 'quarantined'"))
 
 
