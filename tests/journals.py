@@ -82,7 +82,7 @@ def lived_in(journal: Journal) -> None:
         sightings.ready(a_sighting(f"{number}.tif", number), an_order())
     sightings.settling(a_sighting("4.tif", 4))
     jobs = SqlJobStore(journal, ["mes"], lambda: 1001.0, lambda: None)
-    (first,) = jobs.claim(1).result()
+    (first,) = jobs.claim(1, alone=0).result()
     event = RenderedEvent(
         event_id="e-1", event_type="t", order_key="sem1:L1", subject="1.tif", payload='{"data": {}}'
     )
