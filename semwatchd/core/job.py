@@ -117,14 +117,28 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was read of a file that could not be measured, so that a person can judge it without the file."""
+
+    size: int  #: bytes read
+    sha256: str  #: of all of them
+    first_bytes: str  #: the first 64, hexadecimal: what kind of file it is, or that it is none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Why there are no numbers."""
 
     job: Job
     error_class: ErrorClass
     reason: str  #: for a person: what, where, why
-    sha256: str | None = None  #: where the bytes could be read
+    evidence: Evidence | None = None  #: where the bytes could be read
     file_changed: bool = False  #: written to while being read: settle again
+
+    @property
+    def sha256(self) -> str | None:
+        """Hash of the bytes, where they could be read."""
+        return self.evidence.sha256 if self.evidence else None
 
 
 Outcome = Result | Failure

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError, FileGoneError
-from semwatchd.core.job import ErrorClass, Failure, Job, Outcome, Result
+from semwatchd.core.job import ErrorClass, Evidence, Failure, Job, Outcome, Result
 from semwatchd.core.paths import one_line
 from semwatchd.core.plan import Plan
 from semwatchd.core.ports import Decoder, FileReader, SourceFile
@@ -31,6 +31,7 @@ from semwatchd.pipeline.stage import Stage, run_stages
 Analyse = Callable[[Job], Outcome]
 
 MAX_REASON_CHARS = 1000  #: a person reads it; a library may quote a whole picture
+EVIDENCE_BYTES = 64  #: of a bad file's beginning, kept for a person
 _PR_SET_PDEATHSIG = 1
 _OOM_SCORE = "300"  # when memory runs out, a worker goes before the supervisor
 
@@ -72,9 +73,14 @@ def _failure(job: Job, error: Exception, source: SourceFile | None) -> Failure:
         job=job,
         error_class=ErrorClass.DATA if _was_removed(job, error) else error_class_of(error),
         reason=one_line(str(error) if expected else f"{type(error).__name__}: {error}")[:MAX_REASON_CHARS],
-        sha256=source.sha256 if source else None,
+        evidence=_evidence(source) if source else None,
         file_changed=isinstance(error, FileChangedError),
     )
+
+
+def _evidence(source: SourceFile) -> Evidence:
+    first_bytes = source.data[:EVIDENCE_BYTES].hex()
+    return Evidence(size=source.size, sha256=source.sha256, first_bytes=first_bytes)
 
 
 def _was_removed(job: Job, error: Exception) -> bool:

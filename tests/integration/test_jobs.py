@@ -24,7 +24,7 @@ from semwatchd.adapters.sql.journal import Journal, open_engine, reading, writin
 from semwatchd.adapters.sql.queries import conservation, job_details, loose_ends
 from semwatchd.adapters.sql.schema import journal_path
 from semwatchd.adapters.sql.sightings import record_ready
-from semwatchd.core.job import MAX_ATTEMPTS, ErrorClass, Failure, Job, JobState, Lane, Outcome
+from semwatchd.core.job import MAX_ATTEMPTS, ErrorClass, Evidence, Failure, Job, JobState, Lane, Outcome
 from semwatchd.core.lanes import AGED_S
 from semwatchd.core.plan import Plan
 from semwatchd.core.ports import Ending, JobOrder, RenderedEvent
@@ -157,8 +157,9 @@ def failure(
     content: str | None = None,
     changed: bool = False,
 ) -> Ending:
+    evidence = Evidence(size=100, sha256=content, first_bytes="49492a00") if content else None
     outcome: Outcome = Failure(
-        job=job, error_class=error_class, reason="broken \udcff", sha256=content, file_changed=changed
+        job=job, error_class=error_class, reason="broken \udcff", evidence=evidence, file_changed=changed
     )
     return judge(outcome, now)
 
@@ -355,6 +356,19 @@ def test_a_poisonous_job_says_what_it_did(tmp_path: Path) -> None:
             details = job_details(connection, 1)
     assert details
     assert details["reason"].startswith("crashed_daemon")
+
+
+def test_what_was_read_of_a_bad_file_is_kept_until_it_is_tried_again(tmp_path: Path) -> None:
+    def shown() -> dict[str, object]:
+        with reading(open_engine(journal_path(tmp_path))) as connection:
+            return job_details(connection, 1) or {}
+
+    with real(tmp_path) as store:
+        store.add(an_order())
+        store.finish(failure(claimed(store)[0], ErrorClass.DATA, content="bad")).result()
+        assert shown()["evidence"] == {"size": 100, "sha256": "bad", "first_bytes": "49492a00"}
+        store.requeue(1)
+        assert shown()["evidence"] is None
 
 
 def test_a_restart_sends_again_what_was_being_sent(tmp_path: Path) -> None:

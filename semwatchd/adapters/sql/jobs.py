@@ -187,12 +187,14 @@ def _set_aside(connection: Connection, failure: Failure, ending: Ending, now: fl
         twin = _twin(connection, failure.job, failure.sha256)
         if twin is not None:
             return _mark_duplicate(connection, failure.job, failure.sha256, twin.id, now)
+    evidence = failure.evidence if ending.state == JobState.QUARANTINED else None
     connection.execute(
         update(job)
         .where(job.c.id == failure.job.id)
         .values(
             state=ending.state,
-            sha256=failure.sha256 if ending.state == JobState.QUARANTINED else None,
+            sha256=evidence and evidence.sha256,
+            evidence=evidence and json.dumps(asdict(evidence)),
             attempt=job.c.attempt - int(ending.refund),
             not_before=ending.not_before,
             error_class=failure.error_class,

@@ -31,6 +31,7 @@ def requeue(connection: Connection, job_id: int, reason: str, now: float) -> boo
             sha256=None,
             error_class=None,
             reason=None,
+            evidence=None,
         )
     )
     return _audited(connection, changed.rowcount, "requeue", f"job {job_id}", reason, now)

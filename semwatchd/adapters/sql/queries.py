@@ -112,6 +112,7 @@ def job_details(connection: Connection, job_id: int) -> dict[str, Any] | None:
         "lane": row.lane,
         "duplicate_of": row.duplicate_of,
         "warnings": json.loads(row.warnings),
+        "evidence": json.loads(row.evidence or "null"),
         "plan": json.loads(row.document),
         "result": _result_summary(stored) if stored else None,
         "audit": [dict(entry._mapping) for entry in trail],  # noqa: SLF001 — SQLAlchemy's public name for it

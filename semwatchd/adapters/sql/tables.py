@@ -116,6 +116,7 @@ job = Table(
     Column("duplicate_of", Integer, ForeignKey("job.id")),
     Column("error_class", Text),  # core.job.ErrorClass of the last failure
     Column("reason", LineText),
+    Column("evidence", Text),  # JSON of core.job.Evidence, of a quarantined job
     Column("warnings", Text, nullable=False, server_default="[]"),  # JSON, from intake
     Column("detected_at", Float, nullable=False),
     Column("started_at", Float),

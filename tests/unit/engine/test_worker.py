@@ -7,7 +7,7 @@ import pytest
 
 from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError, FileGoneError
 from semwatchd.core.image import SemImage
-from semwatchd.core.job import ErrorClass, Failure, Job, Outcome, Result
+from semwatchd.core.job import ErrorClass, Evidence, Failure, Job, Outcome, Result
 from semwatchd.core.plan import Plan
 from semwatchd.core.ports import SourceFile
 from semwatchd.engine.worker import MAX_REASON_CHARS, analyse, error_class_of
@@ -79,6 +79,13 @@ def test_another_version_than_the_settled_one_is_not_measured(change: dict[str, 
     failed = outcome(found=replace(SOURCE, **change))  # type: ignore[arg-type] # the fields are integers
     assert isinstance(failed, Failure)
     assert failed.file_changed
+
+
+def test_a_failure_holds_what_was_read_of_the_file() -> None:
+    found = replace(SOURCE, data=bytes(range(200)))
+    failed = outcome(found=found, error=DataError("no"), at="decode")
+    assert isinstance(failed, Failure)
+    assert failed.evidence == Evidence(size=100, sha256=SOURCE.sha256, first_bytes=bytes(range(64)).hex())
 
 
 def test_a_reason_is_one_short_clean_line() -> None:

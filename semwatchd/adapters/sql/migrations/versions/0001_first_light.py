@@ -60,6 +60,7 @@ def _job() -> None:
         sa.Column("duplicate_of", sa.Integer()),
         sa.Column("error_class", sa.Text()),
         sa.Column("reason", sa.Text()),
+        sa.Column("evidence", sa.Text()),
         sa.Column("warnings", sa.Text(), server_default="[]", nullable=False),
         sa.Column("detected_at", sa.Float(), nullable=False),
         sa.Column("started_at", sa.Float()),
