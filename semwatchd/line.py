@@ -21,6 +21,7 @@ from semwatchd.adapters.mes.payload import render_result
 from semwatchd.adapters.sql.jobs import SqlJobStore, recover
 from semwatchd.adapters.sql.journal import Journal
 from semwatchd.adapters.sql.outbox import SqlOutbox
+from semwatchd.adapters.sql.repair import mend_at_start
 from semwatchd.adapters.sql.schema import prepare_journal, sole_owner
 from semwatchd.config import Config, Destination
 from semwatchd.core.job import Result
@@ -95,6 +96,7 @@ def running_line(config: Config, around: Surroundings, resight: Callable[[str, s
     with ExitStack() as stack:
         stack.enter_context(sole_owner(config.state_dir))  # first: nobody upgrades a journal under its owner
         path = prepare_journal(config.state_dir)
+        _mend(path, config, around)
         journal = stack.enter_context(running_journal(path, around))
         slots_dir = config.state_dir / "slots"
         _recover(journal, slots_dir, around.log)
@@ -103,6 +105,22 @@ def running_line(config: Config, around: Surroundings, resight: Callable[[str, s
         dispatcher = _dispatcher(config, journal, pool, relays, around, resight)
         stack.callback(dispatcher.drain, config.queue.drain_s)
         yield Line(journal=journal, pool=pool, dispatcher=dispatcher)
+
+
+def _mend(path: Path, config: Config, around: Surroundings) -> None:
+    """Put aside what no part of us could read, and say so for as long as the daemon runs."""
+    plans = [config.plan(name) for name in config.plans]
+    mended = mend_at_start(path, plans, time.time())
+    if not mended.rows:
+        return
+    for row in mended.rows:
+        around.log.error("journal_row_set_aside", table=row.table, row=row.rowid, why=row.why, done=row.done)
+    around.health.set(
+        "journal rows",
+        Health.DEGRADED,
+        f"{len(mended.rows)} row(s) were unreadable at start; what they held is in {mended.kept_in}",
+        "see what became of them in that file; run `semwatchd journal check`, and have the disk examined",
+    )
 
 
 def _recover(journal: Journal, slots_dir: Path, log: Log) -> None:

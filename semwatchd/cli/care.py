@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from semwatchd.adapters.sql.care import Checkup, back_up, check_journal
+from semwatchd.adapters.sql.repair import Repaired, repair_journal
 from semwatchd.adapters.sql.schema import journal_path
 from semwatchd.cli.exits import (
     DONE,
@@ -64,3 +66,26 @@ def journal_backup(
     """Copy the journal into one file, also while the daemon writes it."""
     copied = back_up(existing_journal(load_or_defaults(config)), destination)
     print(one_line(f"{destination}: {copied} bytes"))
+
+
+@journal_app.command("repair")
+def journal_repair(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Mend the journal while no daemon runs; what its broken rows held is kept in a file beside it."""
+    settings = load_or_defaults(config)
+    plans = [settings.plan(name) for name in settings.plans]
+    done = repair_journal(settings.state_dir, plans, time.time())
+    if as_json:
+        print_json(asdict(done))
+    else:
+        _print_repair(done)
+    raise typer.Exit(FINDINGS if done.rows or done.damaged else DONE)
+
+
+def _print_repair(done: Repaired) -> None:
+    if done.damaged:
+        print(one_line(f"the old file is now {done.damaged}; {done.taken_over} rows of it could be read"))
+    for row in done.rows:
+        print(one_line(f"  {row.table} row {row.rowid}: {row.why}: {row.done}"))
+    if done.kept_in:
+        print(one_line(f"what these rows held is in {done.kept_in}"))
+    print("repaired" if done.rows or done.damaged else "nothing to repair")

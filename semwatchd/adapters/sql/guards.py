@@ -11,11 +11,18 @@ from semwatchd.core.moves import DELIVERY_MOVES, JOB_MOVES, SIGHTING_MOVES, Move
 GUARDED = {"sighting": SIGHTING_MOVES, "job": JOB_MOVES, "outbox": DELIVERY_MOVES}
 
 
+def unguard_moves(connection: Connection) -> None:
+    """Take the triggers away, for who mends rows that are in no legal state; in the same transaction only."""
+    for table, moves in GUARDED.items():
+        for name in _triggers(table, moves):
+            connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
+
+
 def guard_moves(connection: Connection) -> None:
     """Write the triggers anew, so that they are always those of the running code."""
+    unguard_moves(connection)
     for table, moves in GUARDED.items():
-        for name, ddl in _triggers(table, moves).items():
-            connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
+        for ddl in _triggers(table, moves).values():
             connection.exec_driver_sql(ddl)
 
 

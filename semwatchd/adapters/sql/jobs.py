@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_once
 
 from semwatchd.adapters.sql.claims import claim
 from semwatchd.adapters.sql.journal import Journal
@@ -57,7 +58,8 @@ _POISON = (
     )
 )
 _INSERT_RESULT = insert(result)
-_INSERT_EVENT = insert(outbox)
+#: A job whose result was lost is measured again; what of its events was kept is not doubled.
+_INSERT_EVENT = insert_once(outbox).on_conflict_do_nothing()
 
 
 class SqlJobStore:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, exists, func, select
 
 from semwatchd.adapters.sql.tables import (
     OPEN_JOBS,
@@ -178,20 +178,24 @@ def _result_summary(row: Row[Any]) -> dict[str, Any]:
     return decoded | {"code_version": row.code_version, "stored_at": row.stored_at}
 
 
+#: What the journal's own rules forbid: which rows of which table break each.
+LOOSE_ENDS: Mapping[str, tuple[Table, ColumnElement[bool]]] = {
+    "ready files without a job": (sighting, and_(sighting.c.state == "ready", sighting.c.job_id.is_(None))),
+    "stored jobs without a result": (
+        job,
+        and_(job.c.state == "stored", ~exists().where(result.c.job_id == job.c.id)),
+    ),
+    "results of jobs that are not stored": (
+        result,
+        exists().where(job.c.id == result.c.job_id, job.c.state != "stored"),
+    ),
+    "duplicates of nothing": (job, and_(job.c.state == "duplicate", job.c.duplicate_of.is_(None))),
+}
+
+
 def loose_ends(connection: Connection) -> Counts:
     """Count what the journal's own rules forbid; every figure must be 0."""
-    rules = {
-        "ready files without a job": select(func.count())
-        .select_from(sighting)
-        .where(sighting.c.state == "ready", sighting.c.job_id.is_(None)),
-        "stored jobs without a result": select(func.count())
-        .select_from(job.outerjoin(result))
-        .where(job.c.state == "stored", result.c.job_id.is_(None)),
-        "results of jobs that are not stored": select(func.count())
-        .select_from(job.join(result))
-        .where(job.c.state != "stored"),
-        "duplicates of nothing": select(func.count())
-        .select_from(job)
-        .where(job.c.state == "duplicate", job.c.duplicate_of.is_(None)),
+    return {
+        rule: connection.execute(select(func.count()).select_from(table).where(broken)).scalar_one()
+        for rule, (table, broken) in LOOSE_ENDS.items()
     }
-    return {rule: connection.execute(query).scalar_one() for rule, query in rules.items()}

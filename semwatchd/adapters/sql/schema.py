@@ -64,7 +64,10 @@ def _remedy(error: DatabaseError) -> str:
     reason = str(error.orig)
     if isinstance(error, OperationalError) and "already exists" not in reason:
         return _MAY_WRITE
-    return "this is not a sound journal of semwatchd; restore its copy, or move the file away and start anew"
+    return (
+        "this is not a sound journal of semwatchd; run `semwatchd journal repair`, restore its copy, "
+        "or move the file away and start anew"
+    )
 
 
 def upgrade(engine: Engine) -> None:

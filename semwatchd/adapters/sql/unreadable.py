@@ -47,6 +47,7 @@ WORDS: Mapping[Column[Any], type[StrEnum]] = {
 #: What the JSON in a column must be.
 DOCUMENTS: Mapping[Column[Any], str] = {
     tables.plan.c.document: "object",
+    tables.job.c.evidence: "object",
     tables.job.c.warnings: "array",
     tables.result.c.facts: "object",
     tables.result.c.measurements: "object",
