@@ -60,6 +60,7 @@ def test_rows_that_cannot_be_read_are_set_aside_and_named(killed: Site) -> None:
         until(lambda: killed.ended() >= IMAGES, 20, "all images")
         until(lambda: killed.audit()["balanced"], 10, "the books balance")
         assert daemon.stop() == 0
+    # The plan is not among them: its content is the configuration's.
     named = [line for line in killed.log_lines() if line["event"] == "journal_row_set_aside"]
-    assert {(line["table"], line["row"]) for line in named} == {("job", 1), ("job", 2)}  # the plan is the configuration's own
+    assert {(line["table"], line["row"]) for line in named} == {("job", 1), ("job", 2)}
     assert len(list(killed.state_dir.glob("journal.set-aside-*.jsonl"))) == 1
