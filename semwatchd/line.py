@@ -35,7 +35,7 @@ from semwatchd.engine.placement import place_workers, worker_count
 from semwatchd.engine.relay import Relay
 from semwatchd.engine.settings import WorkerSettings
 from semwatchd.engine.slots import anonymous_slots, begun, open_slots
-from semwatchd.engine.supervisor import WorkerPool
+from semwatchd.engine.supervisor import Limits, WorkerPool
 
 #: Named, not imported: the supervisor holds no numpy.
 ANALYSER = "semwatchd.analyser:build"
@@ -76,7 +76,12 @@ def start_workers(
         factory=ANALYSER, settings=settings, memory_limit_bytes=settings.memory_limit_mb * 1024 * 1024
     )
     slots = open_slots(slots_dir, len(placement)) if slots_dir else anonymous_slots(len(placement))
-    return WorkerPool(setup, placement, slots, settings.deadline_s, telemetry, log)
+    limits = Limits(
+        deadline_s=settings.deadline_s,
+        recycle_rss_bytes=settings.recycle_rss_mb * 1024 * 1024,
+        recycle_jobs=settings.recycle_jobs,
+    )
+    return WorkerPool(setup, placement, slots, limits, telemetry, log)
 
 
 @contextmanager

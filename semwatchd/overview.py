@@ -51,11 +51,11 @@ class Overview:
         with reading(self._line.journal.engine) as connection:
             self._counts = open_counts(connection)
         self._disk_free_bytes = {"journal": shutil.disk_usage(self._config.state_dir).free}
-        ready, wanted = self._line.pool.ready_count, self._line.pool.size
+        missing, wanted = self._line.pool.missing, self._line.pool.size
         self._health.set(
             "workers",
-            Health.OK if ready == wanted else Health.DEGRADED,
-            "" if ready == wanted else f"{ready} of {wanted} workers answer; the others are being started",
+            Health.DEGRADED if missing else Health.OK,
+            f"{wanted - missing} of {wanted} workers answer; the others are being started" if missing else "",
         )
 
     def _ask_journal(self) -> None:

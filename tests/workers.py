@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import time
@@ -47,6 +48,8 @@ def _decode(source: SourceFile) -> SemImage:
             time.sleep(0.2)
         case "killed":
             os.kill(os.getpid(), signal.SIGKILL)
+        case "crash":
+            ctypes.string_at(0)
         case "exits":
             os._exit(3)
         case "greedy":

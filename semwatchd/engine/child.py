@@ -12,12 +12,14 @@ from multiprocessing.connection import Connection, Pipe
 
 from semwatchd.core.job import Job
 from semwatchd.engine.messages import Setup
+from semwatchd.engine.pace import Pace
 
 #: Keeps numeric libraries from starting helper threads that only fight each other for one core.
 SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 LAST_BREATH_S = 0.5  # from a closed pipe to the end of its process, whose own exit code is worth knowing
 BURY_S = 2.0  # a killed process that is still there hangs in the kernel; nobody waits for it
+STACKS_BYTES = 16_384  # of a dump: a log line, not a core file
 START_LIMIT_S = 60.0  # a worker that has not loaded its libraries by then never will
 
 
@@ -32,6 +34,7 @@ class Child:
             Of the file in which the worker notes each job as it begins it, see :mod:`.slots`.
         """
         ours, theirs = Pipe(duplex=True)
+        self._stacks = os.memfd_create("stacks", os.MFD_CLOEXEC)
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -41,8 +44,9 @@ class Child:
                 str(os.getpid()),
                 ",".join(map(str, cores)),
                 str(slot_descriptor),
+                str(self._stacks),
             ],
-            pass_fds=[theirs.fileno(), slot_descriptor],
+            pass_fds=[theirs.fileno(), slot_descriptor, self._stacks],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env=_child_environment(),
@@ -53,24 +57,42 @@ class Child:
             self.pipe.send(setup)
         self.born = now
         self.ready = False
+        self.retiring = False  #: gets no more jobs
+        self.answered = 0
+        self.dump_asked_at: float | None = None
         self.owed: deque[Job] = deque()
         self.head_since = now
         self.rss_bytes = 0
         self.cpu_s = 0.0
 
-    def overdue(self, now: float, deadline_s: float) -> bool:
-        """Whether it is late with its start or with the job at the head of its queue."""
+    def limit_s(self, pace: Pace) -> float:
+        """How long it may take over what it is at. A job that has been too slow before gets all the time."""
         if not self.ready:
-            return now - self.born > START_LIMIT_S
-        return bool(self.owed) and now - self.head_since > deadline_s
+            return START_LIMIT_S
+        return pace.longest_s if self.owed and self.owed[0].alone else pace.deadline_s
+
+    def overdue(self, now: float, limit_s: float) -> bool:
+        """Whether it is late with its start or with the job at the head of its queue."""
+        since = self.head_since if self.ready else self.born
+        return bool(self.owed or not self.ready) and now - since > limit_s
+
+    def ask_for_stacks(self, now: float) -> None:
+        """Let it write down where each of its threads is. A stopped process does not hear this."""
+        self.dump_asked_at = now
+        self.process.send_signal(signal.SIGUSR1)
+
+    def stacks(self) -> str:
+        """Return what it wrote of its threads when it was asked, or when it crashed; empty if nothing."""
+        return os.pread(self._stacks, STACKS_BYTES, 0).decode("utf-8", "replace")
 
     def kill(self) -> None:
         """End it now; its pipe then reads end-of-file."""
         self.process.kill()
 
     def bury(self) -> str:
-        """Collect the dead child and return how it ended."""
+        """Collect the dead child and return how it ended. Ask for its :meth:`stacks` before."""
         self.pipe.close()
+        os.close(self._stacks)
         for limit_s in (LAST_BREATH_S, BURY_S):
             try:
                 return _how_it_ended(self.process.wait(limit_s))

@@ -25,6 +25,12 @@ class WorkerSettings(BaseModel):
         int,
         Field(ge=1024, le=65536, description="Address space of a worker; an image needing more fails alone."),
     ] = 2048
+    recycle_rss_mb: Annotated[
+        int, Field(ge=128, le=65536, description="A worker that holds on to more is started anew.")
+    ] = 1024
+    recycle_jobs: Annotated[
+        int, Field(ge=1, le=1_000_000, description="A worker that has done so many jobs is started anew.")
+    ] = 5000
     max_megapixels: Annotated[
         float, Field(gt=0, le=4000, description="Larger pictures are refused before they are decoded.")
     ] = 100.0

@@ -11,17 +11,28 @@ import os
 import selectors
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from semwatchd.core.job import ErrorClass, Failure, Job, Outcome
 from semwatchd.core.ports import Log, Telemetry
-from semwatchd.engine.child import START_LIMIT_S, Child
+from semwatchd.engine.child import Child
 from semwatchd.engine.messages import Ready, Reply, Setup
+from semwatchd.engine.pace import Pace
 
 CREDIT = 2  # jobs a worker may hold: one in work, one waiting so that it never idles
 QUICK_DEATH_S = 10.0  # a worker that dies younger than this is restarted with growing patience
 MAX_RESTART_DELAY_S = 30.0
+DUMP_S = 1.0  # from the question where a hung worker is to its end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a worker may take before it is ended, or replaced between two jobs."""
+
+    deadline_s: float  #: longest time for one job; a shorter one is learned, see :mod:`.pace`
+    recycle_rss_bytes: int  #: memory it may hold on to
+    recycle_jobs: int  #: jobs it may do
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +64,6 @@ class WorkerPool:
         The cores of each worker, one entry per worker.
     slots
         Descriptors of the files in which each worker notes what it begins, one per worker; ours to close.
-    deadline_s
-        Longest time one job may take before its worker is killed.
     """
 
     def __init__(
@@ -62,7 +71,7 @@ class WorkerPool:
         setup: Setup,
         placement: Sequence[tuple[int, ...]],
         slots: Sequence[int],
-        deadline_s: float,
+        limits: Limits,
         telemetry: Telemetry,
         log: Log,
         clock: Callable[[], float] = time.monotonic,
@@ -70,13 +79,15 @@ class WorkerPool:
         self._setup = setup
         self._placement = placement
         self._slots = slots
-        self._deadline_s = deadline_s
+        self._limits = limits
+        self._pace = Pace(limits.deadline_s)
         self._telemetry = telemetry
         self._log = log
         self._clock = clock
         self._workers: list[Child | None] = [None] * len(placement)
         self._restart_at = [0.0] * len(placement)
         self._restart_delay_s = [0.0] * len(placement)
+        self._recycled: set[int] = set()  # slots whose new worker is being started
         self._closed = False
         self._wakeup_lock = threading.Lock()
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -100,13 +111,18 @@ class WorkerPool:
         return sum(1 for worker in self._workers if worker and worker.ready)
 
     @property
+    def missing(self) -> int:
+        """How many workers were lost and are not back yet. One that is being recycled is not lost."""
+        return self.size - self.ready_count - len(self._recycled)
+
+    @property
     def busy(self) -> bool:
         """Whether any job is unanswered."""
         return any(worker.owed for worker in self._workers if worker)
 
     def free(self) -> int:
         """How many more jobs the pool takes."""
-        return sum(CREDIT - len(worker.owed) for worker in self._workers if worker and worker.ready)
+        return sum(CREDIT - len(worker.owed) for worker in self._taking())
 
     def figures(self) -> list[WorkerFigures]:
         """Return memory and processor time of each worker."""
@@ -118,7 +134,7 @@ class WorkerPool:
 
     def submit(self, job: Job) -> None:
         """Give a job to the least busy worker. Ask :meth:`free` first."""
-        worker = min((w for w in self._workers if w and w.ready), key=lambda w: len(w.owed))
+        worker = min(self._taking(), key=lambda worker: len(worker.owed))
         if not worker.owed:
             worker.head_since = self._clock()
         worker.owed.append(job)
@@ -126,6 +142,9 @@ class WorkerPool:
             worker.pipe.send(job)
         except OSError:
             return  # it has just died; its end-of-file tells the rest of the story
+
+    def _taking(self) -> Iterator[Child]:
+        return (worker for worker in self._workers if worker and worker.ready and not worker.retiring)
 
     def wake(self) -> None:
         """End a :meth:`wait` early. May be called from any thread."""
@@ -141,7 +160,8 @@ class WorkerPool:
                 os.eventfd_read(self._wakeup)
             else:
                 self._hear(key.data, news)
-        self._kill_overdue(news)
+        self._end_overdue(news)
+        self._recycle()
         self._spawn_missing()
         return news
 
@@ -175,34 +195,76 @@ class WorkerPool:
             return
         if isinstance(message, Ready):
             worker.ready = True
+            self._recycled.discard(slot)
             worker.head_since = self._clock()
             self._log.info("worker_ready", slot=slot, pid=worker.process.pid, cores=list(message.cores))
             return
         worker.owed.popleft()
-        worker.head_since = self._clock()
+        worker.answered += 1
+        now = self._clock()
+        self._pace.took(now - worker.head_since)
+        worker.head_since, worker.dump_asked_at = now, None
         worker.rss_bytes, worker.cpu_s = message.rss_bytes, message.cpu_s
         news.outcomes.append(message.outcome)
 
-    def _kill_overdue(self, news: News) -> None:
+    def _end_overdue(self, news: News) -> None:
+        """Ask what is overdue where it is, and end it a moment later; waiting for that holds up nobody."""
         now = self._clock()
         for slot, worker in enumerate(self._workers):
-            if worker and worker.overdue(now, self._deadline_s):
+            if worker is None or not worker.overdue(now, limit_s := worker.limit_s(self._pace)):
+                continue
+            if worker.dump_asked_at is None:
+                worker.ask_for_stacks(now)
+            elif now - worker.dump_asked_at >= DUMP_S:
                 worker.kill()
-                limit_s = self._deadline_s if worker.ready else START_LIMIT_S
-                why = f"no answer within {limit_s:g} s; the worker was ended"
+                why = f"no answer within {limit_s:.3g} s; the worker was ended"
                 self._replace(slot, worker, news, ErrorClass.RESOURCE, why)
 
-    def _replace(self, slot: int, worker: Child, news: News, blame: ErrorClass, why: str) -> None:
+    def _recycle(self) -> None:
+        """Replace one worker that has grown or aged, once it has answered everything.
+
+        The new one is started after the old one has ended: on the same core it would only take its time.
+        """
+        slot = next((slot for slot, worker in enumerate(self._workers) if worker and worker.retiring), None)
+        if slot is None and self.ready_count == self.size:
+            slot = next(
+                (slot for slot, worker in enumerate(self._workers) if worker and self._worn(worker)), None
+            )
+        worker = None if slot is None else self._workers[slot]
+        if slot is None or worker is None:
+            return
+        worker.retiring = True
+        if not worker.owed:
+            self._retire(slot, worker)
+
+    def _worn(self, worker: Child) -> bool:
+        limits = self._limits
+        return worker.rss_bytes > limits.recycle_rss_bytes or worker.answered >= limits.recycle_jobs
+
+    def _retire(self, slot: int, worker: Child) -> None:
+        worker.kill()
+        self._forget(slot, worker)
+        self._recycled.add(slot)
+        self._telemetry.worker_restarted("recycled")
+        self._log.info("worker_recycled", slot=slot, jobs=worker.answered, rss_bytes=worker.rss_bytes)
+
+    def _forget(self, slot: int, worker: Child) -> str:
         self._selector.unregister(worker.pipe)
-        ended = worker.bury()
+        self._workers[slot] = None
+        return worker.bury()
+
+    def _replace(self, slot: int, worker: Child, news: News, blame: ErrorClass, why: str) -> None:
+        stacks = worker.stacks()
+        ended = self._forget(slot, worker)
         if worker.owed:
             reason = why or f"the worker died while measuring this image ({ended})"
             news.outcomes.append(Failure(job=worker.owed.popleft(), error_class=blame, reason=reason))
             news.unstarted.extend(worker.owed)
-        self._workers[slot] = None
+        self._recycled.discard(slot)
         self._plan_restart(slot, worker)
         self._telemetry.worker_restarted("deadline" if why else "crash")
-        self._log.warning("worker_lost", slot=slot, pid=worker.process.pid, reason=why or ended)
+        said = {"stacks": stacks} if stacks else {}
+        self._log.warning("worker_lost", slot=slot, pid=worker.process.pid, reason=why or ended, **said)
 
     def _plan_restart(self, slot: int, worker: Child) -> None:
         now = self._clock()

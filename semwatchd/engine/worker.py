@@ -122,14 +122,17 @@ def serve(connection: Connection, slot_descriptor: int, analyse_job: Analyse) ->
 
 
 def main(argv: Sequence[str]) -> None:
-    """Run as a child: ``argv`` is the pipe, the parent's pid, the cores to run on, and the slot file."""
-    descriptor, parent, slot_descriptor = int(argv[0]), int(argv[1]), int(argv[3])
+    """Run as a child: ``argv`` is the pipe, the parent's pid, the cores to run on, the slot file, and the
+    file for stack dumps.
+    """
+    descriptor, parent, slot_descriptor, stacks = (int(argv[place]) for place in (0, 1, 3, 4))
     cores = {int(core) for core in argv[2].split(",")}
     _die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
     os.sched_setaffinity(0, cores)
     Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, "ascii")
-    faulthandler.enable()
+    faulthandler.enable(stacks)
+    faulthandler.register(signal.SIGUSR1, stacks)  # written in C: works while Python is stuck in a library
     connection = Connection(descriptor)
     setup: Setup = connection.recv()
     resource.setrlimit(resource.RLIMIT_AS, (setup.memory_limit_bytes, setup.memory_limit_bytes))

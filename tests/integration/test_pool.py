@@ -20,7 +20,7 @@ from semwatchd.engine import child
 from semwatchd.engine.child import START_LIMIT_S
 from semwatchd.engine.messages import Setup
 from semwatchd.engine.slots import anonymous_slots
-from semwatchd.engine.supervisor import QUICK_DEATH_S, News, WorkerPool
+from semwatchd.engine.supervisor import DUMP_S, QUICK_DEATH_S, Limits, News, WorkerPool
 from tests.fakes import FakeClock, ListLog, RecordingTelemetry
 from tests.journals import some_job
 from tests.workers import LIMIT_BYTES
@@ -30,19 +30,22 @@ pytestmark = pytest.mark.integration
 PROJECT = Path(__file__).resolve().parents[2]
 CORES = tuple(sorted(os.sched_getaffinity(0)))
 PATIENCE_S = 30.0
+LIMITS = Limits(deadline_s=30.0, recycle_rss_bytes=1 << 40, recycle_jobs=1000)
 
 
 class Bench:
     """A pool under test and all that is seen of it."""
 
-    def __init__(self, count: int = 1, factory: str = "build", cores: Sequence[int] = CORES) -> None:
+    def __init__(
+        self, count: int = 1, factory: str = "build", cores: Sequence[int] = CORES, limits: Limits = LIMITS
+    ) -> None:
         self.clock = FakeClock(0.0)
         self.log = ListLog()
         self.telemetry = RecordingTelemetry()
         setup = Setup(factory=f"tests.workers:{factory}", settings=None, memory_limit_bytes=LIMIT_BYTES)
         slots = anonymous_slots(count)
         self.pool = WorkerPool(
-            setup, [tuple(cores)] * count, slots, 30.0, self.telemetry, self.log, self.clock
+            setup, [tuple(cores)] * count, slots, limits, self.telemetry, self.log, self.clock
         )
         self.outcomes: list[Outcome] = []
         self.unstarted: list[Job] = []
@@ -75,8 +78,10 @@ class Bench:
 
 
 @contextmanager
-def bench(count: int = 1, factory: str = "build", cores: Sequence[int] = CORES) -> Iterator[Bench]:
-    made = Bench(count, factory, cores)
+def bench(
+    count: int = 1, factory: str = "build", cores: Sequence[int] = CORES, limits: Limits = LIMITS
+) -> Iterator[Bench]:
+    made = Bench(count, factory, cores, limits)
     try:
         yield made
     finally:
@@ -199,11 +204,96 @@ def test_an_overdue_image_costs_its_worker_and_only_itself() -> None:
         assert b.pool.busy
         b.clock.advance(0.2)
         b.turn(0)
+        assert b.outcomes == []
+        b.clock.advance(DUMP_S)
+        b.turn(0)
         assert b.failure().job == first
         assert b.failure().error_class is ErrorClass.RESOURCE
         assert b.failure().reason == "no answer within 30 s; the worker was ended"
         assert b.unstarted == [second]
         assert b.telemetry.named("worker_restarted") == [("deadline",)]
+
+
+def lost(b: Bench) -> dict[str, object]:
+    (fields,) = [fields for _, event, fields in b.log.lines if event == "worker_lost"]
+    return fields
+
+
+def test_a_hung_worker_says_where_it_is_before_it_is_ended() -> None:
+    with bench() as b:
+        b.until_ready()
+        b.submit("hang")
+        b.until(lambda: os.pread(b.pool._slots[0], 32, 0))
+        time.sleep(0.2)  # from the note of its beginning to the hang itself
+        b.clock.advance(31)
+        b.turn(0)
+        worker = b.pool._workers[0]
+        assert worker
+        b.until(worker.stacks)
+        b.clock.advance(DUMP_S)
+        b.turn(0)
+        assert "in _decode" in str(lost(b)["stacks"])
+
+
+def test_a_crash_in_a_library_leaves_its_stack() -> None:
+    with bench() as b:
+        b.until_ready()
+        b.submit("crash")
+        b.until(lambda: b.outcomes)
+        assert lost(b)["reason"] == "signal SIGSEGV"
+        assert "in _decode" in str(lost(b)["stacks"])
+
+
+def test_a_stopped_worker_is_ended_all_the_same() -> None:
+    with bench() as b:
+        b.until_ready()
+        (pid,) = b.pool.pids
+        os.kill(pid, signal.SIGSTOP)
+        b.submit("good")
+        for seconds in (31, DUMP_S):
+            b.clock.advance(seconds)
+            b.turn(0)
+        assert b.failure().error_class is ErrorClass.RESOURCE
+        assert "stacks" not in lost(b)
+        assert not alive(pid)
+
+
+def test_a_job_measured_alone_gets_all_the_time_the_operator_allows() -> None:
+    with bench() as b:
+        b.until_ready()
+        b.pool._pace.deadline_s = 5.0
+        hanging = replace(some_job(1), path="/data/hang.tif")
+        for alone, limit_s in ((False, 5.0), (True, 30.0)):
+            b.until_ready()
+            b.pool.submit(replace(hanging, alone=alone))
+            b.clock.advance(limit_s + 0.1)
+            b.turn(0)
+            b.clock.advance(DUMP_S)
+            b.turn(0)
+            failure = b.outcomes.pop()
+            assert isinstance(failure, Failure)
+            assert failure.reason == f"no answer within {limit_s:g} s; the worker was ended"
+            b.clock.advance(60)
+
+
+@pytest.mark.parametrize("limits", [replace(LIMITS, recycle_jobs=2), replace(LIMITS, recycle_rss_bytes=1)])
+def test_workers_are_replaced_one_at_a_time_between_jobs(limits: Limits) -> None:
+    with bench(2, limits=limits) as b:
+        b.until_ready()
+        before = set(b.pool.pids)
+        for _ in range(6):
+            b.until(b.pool.free)
+            b.submit("good")
+            b.turn()
+            assert b.pool.missing == 0
+            assert b.pool.ready_count >= 1
+        b.until(lambda: not b.pool.busy)
+        assert len(b.outcomes) == 6
+        assert all(isinstance(outcome, Result) for outcome in b.outcomes)
+        b.until_ready()
+        assert set(b.pool.pids) != before
+        assert set(b.telemetry.named("worker_restarted")) == {("recycled",)}
+        assert b.unstarted == []
 
 
 def test_a_worker_that_cannot_start_is_tried_ever_less_often() -> None:
@@ -221,6 +311,8 @@ def test_a_worker_that_never_gets_ready_is_ended() -> None:
     with bench(factory="sleepy") as b:
         (pid,) = b.pool.pids
         b.clock.advance(START_LIMIT_S + 1)
+        b.turn(0)
+        b.clock.advance(DUMP_S)
         b.turn(0)
         assert pid not in b.pool.pids
         assert not alive(pid)
@@ -297,6 +389,8 @@ def test_a_dead_worker_that_the_kernel_holds_is_not_waited_for(monkeypatch: pyte
         b.submit("hang")
         b.clock.advance(31)
         b.turn(0)
+        b.clock.advance(DUMP_S)
+        b.turn(0)
         assert b.failure().error_class is ErrorClass.RESOURCE
         monkeypatch.undo()
         process.wait()
@@ -306,11 +400,12 @@ PARENT = """
 import sys, time
 from semwatchd.engine.messages import Setup
 from semwatchd.engine.slots import anonymous_slots
-from semwatchd.engine.slots import anonymous_slots
-from semwatchd.engine.supervisor import WorkerPool
+from semwatchd.engine.supervisor import Limits, WorkerPool
 from tests.fakes import ListLog, RecordingTelemetry
 setup = Setup(factory="tests.workers:build", settings=None, memory_limit_bytes=1 << 29)
-pool = WorkerPool(setup, [(int(sys.argv[1]),)] * 2, anonymous_slots(2), 30.0, RecordingTelemetry(), ListLog())
+limits = Limits(deadline_s=30.0, recycle_rss_bytes=1 << 40, recycle_jobs=1000)
+cores = [(int(sys.argv[1]),)] * 2
+pool = WorkerPool(setup, cores, anonymous_slots(2), limits, RecordingTelemetry(), ListLog())
 while pool.ready_count < 2:
     pool.wait(1.0)
 print(*pool.pids, flush=True)
