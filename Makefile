@@ -4,8 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+CYCLES ?= 25
+SEED   ?= 1
+IMAGES ?= 100000
+
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench fmt docs clean
+.PHONY: help run test check faults soak bench fmt docs clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -23,6 +27,12 @@ check: $(READY) ## format, lint, spelling, types, import contracts, tests: what 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(MAKE) test
+
+faults: $(READY) ## break everything around a running daemon, and prove that nothing is lost; CYCLES=25 SEED=1
+	$(BIN)/python -m tests.faults $(CYCLES) $(SEED)
+
+soak: $(READY) ## many small images: does the daemon stay as it began; IMAGES=100000
+	$(BIN)/python -m tests.faults.soak $(IMAGES)
 
 bench: $(READY) ## time the whole line
 	$(BIN)/semwatchd bench pipeline

@@ -1,0 +1,218 @@
+"""What breaks: weather lasts for a while, blows fall at a moment. Chance is given, so a seed tells all."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import psutil
+
+from semwatchd.core.failpoints import FAILPOINTS
+from tests.faults.oracle import Oracle
+from tests.faults.receiver import Mood
+from tests.faults.stand import DEADLINE_S, Stand, full
+
+Blow = Callable[["Scene", random.Random], None]
+Weather = Callable[["Scene"], AbstractContextManager[None]]
+
+WHILE_DOWN = 2  #: images that come while the daemon is dead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Everything a fault may touch, and the cycle it strikes in."""
+
+    stand: Stand
+    oracle: Oracle
+    cycle: int
+
+
+def kill_worker(scene: Scene, rng: random.Random) -> None:
+    for worker in rng.sample(workers := scene.stand.workers(), min(1, len(workers))):
+        _signal(worker, signal.SIGKILL)
+
+
+def kill_busy_worker(scene: Scene, rng: random.Random) -> None:
+    """Wait for one that is measuring."""
+    before = {worker: _spent_s(worker) for worker in scene.stand.workers()}
+    time.sleep(0.05)
+    for worker in [w for w, spent_s in before.items() if _spent_s(w) - spent_s > 0.02][:1]:
+        _signal(worker, signal.SIGKILL)
+
+
+def kill_all_workers(scene: Scene, rng: random.Random) -> None:
+    for worker in scene.stand.workers():
+        _signal(worker, signal.SIGKILL)
+
+
+def stop_worker(scene: Scene, rng: random.Random) -> None:
+    """Let a worker stand still and go on."""
+    for worker in rng.sample(workers := scene.stand.workers(), min(1, len(workers))):
+        _signal(worker, signal.SIGSTOP)
+        time.sleep(rng.uniform(0.2, 1.0))
+        _signal(worker, signal.SIGCONT)
+
+
+def hang_worker(scene: Scene, rng: random.Random) -> None:
+    """Let a worker stand still until the daemon ends it, if it has work; else until we do."""
+    for worker in rng.sample(workers := scene.stand.workers(), min(1, len(workers))):
+        _signal(worker, signal.SIGSTOP)
+        psutil.wait_procs([worker], DEADLINE_S + 1.0)
+        _signal(worker, signal.SIGKILL)
+
+
+def freeze_daemon(scene: Scene, rng: random.Random) -> None:
+    daemon = psutil.Process(scene.stand.pid)
+    _signal(daemon, signal.SIGSTOP)
+    time.sleep(rng.uniform(0.2, 1.5))
+    _signal(daemon, signal.SIGCONT)
+
+
+def kill_daemon(scene: Scene, rng: random.Random) -> None:
+    scene.stand.kill()
+    _revive(scene, rng)
+
+
+def kill_group(scene: Scene, rng: random.Random) -> None:
+    scene.stand.kill(group=True)
+    _revive(scene, rng)
+
+
+def restart_in_order(scene: Scene, rng: random.Random) -> None:
+    scene.stand.stop()
+    _revive(scene, rng)
+
+
+def die_at(place: str, scene: Scene, rng: random.Random) -> None:
+    """Kill the daemon now, and let the next one die at a place of its code."""
+    scene.stand.kill()
+    _revive(scene, rng, f"{place}:{rng.randint(1, 12)}")
+
+
+def _revive(scene: Scene, rng: random.Random, failpoint: str = "") -> None:
+    at_rest = not scene.stand.hindered
+    if at_rest:  # else the folder may be away, and its writers wait
+        scene.oracle.write_now(scene.cycle, WHILE_DOWN)
+    time.sleep(rng.uniform(0.0, 0.3))
+    scene.stand.start(failpoint, measurable=at_rest)
+
+
+def receiver(mood: Mood, scene: Scene) -> AbstractContextManager[None]:
+    return scene.stand.receiver.being(mood)
+
+
+@contextmanager
+def drop_away(scene: Scene) -> Iterator[None]:
+    """The host's share is not mounted."""
+    away = scene.stand.drop.rename(scene.stand.drop.with_name("drop.away"))
+    try:
+        yield
+    finally:
+        away.rename(scene.stand.drop)
+
+
+@contextmanager
+def root_away(scene: Scene) -> Iterator[None]:
+    """The watched folder is gone, and comes back as it was."""
+    with scene.oracle.gate.shut(), _hindered(scene):
+        root = scene.stand.site.watched
+        away = root.rename(root.with_name("root.away"))
+        try:
+            yield
+        finally:
+            away.rename(root)
+
+
+@contextmanager
+def root_emptied(scene: Scene) -> Iterator[None]:
+    """An empty folder lies in the place of the watched one, as where a share has lost its mount."""
+    with root_away(scene):
+        scene.stand.site.watched.mkdir()
+        try:
+            yield
+        finally:
+            scene.stand.site.watched.rmdir()
+
+
+@contextmanager
+def disk_full(scene: Scene) -> Iterator[None]:
+    with _hindered(scene), full(scene.stand.site.state_dir):
+        yield
+
+
+@contextmanager
+def root_unreadable(scene: Scene) -> Iterator[None]:
+    root = scene.stand.site.watched
+    with scene.oracle.gate.shut(), _hindered(scene):
+        root.chmod(0)
+        try:
+            yield
+        finally:
+            root.chmod(0o755)
+
+
+@contextmanager
+def _hindered(scene: Scene) -> Iterator[None]:
+    scene.stand.hinder(lasting=True)
+    try:
+        yield
+    finally:
+        scene.stand.hinder(lasting=False)
+
+
+BLOWS: Mapping[str, Blow] = {
+    "worker killed": kill_worker,
+    "busy worker killed": kill_busy_worker,
+    "all workers killed": kill_all_workers,
+    "worker stopped for a while": stop_worker,
+    "worker hangs": hang_worker,
+    "daemon frozen for a while": freeze_daemon,
+    "daemon killed": kill_daemon,
+    "whole group killed": kill_group,
+    "daemon restarted": restart_in_order,
+    **{f"daemon dies at {place}": partial(die_at, place) for place in FAILPOINTS},
+}
+RECEIVER: Mapping[str, Weather] = {
+    f"receiver {mood}": partial(receiver, mood) for mood in Mood if mood is not Mood.WELL
+}
+SURROUNDINGS: Mapping[str, Weather] = {
+    "drop folder away": drop_away,
+    "root away": root_away,
+    "root emptied": root_emptied,
+}
+
+
+def weathers(*, own_disk: bool) -> tuple[Mapping[str, Weather], tuple[str, ...]]:
+    """Return what can be had on this machine, and the names of what cannot."""
+    here = {**RECEIVER, **SURROUNDINGS}
+    skipped = []
+    for name, weather, possible in (
+        ("state disk full", disk_full, own_disk),
+        ("root unreadable", root_unreadable, os.geteuid() != 0),
+    ):
+        if possible:
+            here[name] = weather
+        else:
+            skipped.append(name)
+    return here, tuple(skipped)
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        return  # somebody was faster
+
+
+def _spent_s(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)

@@ -1,0 +1,156 @@
+"""``python -m tests.faults.soak IMAGES``: many small images, and the daemon must stay as it began."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.daemon import picture
+from tests.faults.stand import Stand
+
+SIZE_PX = 32
+AHEAD = 1000  #: images written and not yet measured
+PER_FOLDER = 1000
+MARKS = (0.1, 0.2, 0.9, 1.0)  #: of all images; what is between the first two is early, the last two late
+STALL_S = 60.0
+POLL_S = 0.2
+MOST_GROWTH = 1.05  #: of memory and descriptors
+MOST_SLOWDOWN = 1.10  #: of processor time per image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """The daemon and its workers at one moment."""
+
+    images: int
+    cpu_s: float
+    rss_mb: float
+    descriptors: int
+    journal_mb: float
+
+
+class Soak:
+    def __init__(self, base: Path, images: int, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._stand = Stand(base)
+        self._images = images
+        self._template = bytearray(picture(0, SIZE_PX))
+        self._written = 0
+
+    def run(self) -> list[Mark]:
+        self._stand.start()
+        try:
+            self._stand.ready()
+            return [self._reach(round(self._images * share)) for share in MARKS]
+        finally:
+            self._stand.stop()
+            self._stand.receiver.close()
+
+    def _reach(self, goal: int) -> Mark:
+        """Write and wait until so many images have ended and their events are delivered."""
+        progress, since = -1, time.monotonic()
+        while (done := self._done()) < goal:
+            if done > progress:
+                progress, since = done, time.monotonic()
+            if time.monotonic() - since > STALL_S:
+                raise TimeoutError(f"no image in {STALL_S:g} s; the log: {self._stand.site.log}")
+            self._write_until(min(goal, done + AHEAD))
+            time.sleep(POLL_S)
+        return self._mark(done)
+
+    def _done(self) -> int:
+        # By the largest number, not by counting: a count of all rows would cost more from image to image.
+        return self._stand.count("select coalesce(max(seq), 0) / 2 from outbox") - self._owed()
+
+    def _owed(self) -> int:
+        undelivered = "outbox.state in ('pending', 'sending', 'retry_wait')"
+        return self._stand.count(f"select (count(*) + 1) / 2 from outbox where {undelivered}")  # noqa: S608 — ours
+
+    def _write_until(self, goal: int) -> None:
+        for number in range(self._written, goal):
+            folder = self._stand.site.watched / f"LOT{number // PER_FOLDER:04d}"
+            folder.mkdir(exist_ok=True)
+            self._template[-4:] = number.to_bytes(4, "big")
+            (folder / f"W01_{number:07d}.tif").write_bytes(self._template)
+        self._written = max(self._written, goal)
+
+    def _mark(self, done: int) -> Mark:
+        daemon = psutil.Process(self._stand.pid)
+        family = [daemon, *daemon.children()]
+        mark = Mark(
+            images=done,
+            cpu_s=sum(_spent_s(process) for process in family),
+            rss_mb=sum(process.memory_info().rss for process in family) / 1e6,
+            descriptors=sum(process.num_fds() for process in family),
+            journal_mb=_size_mb(self._stand.site.state_dir),
+        )
+        self._say(
+            f"{mark.images} images: {mark.rss_mb:.0f} MB, {mark.descriptors} descriptors, "
+            f"{mark.cpu_s:.0f} s of processor, journal {mark.journal_mb:.0f} MB"
+        )
+        return mark
+
+
+def report(marks: Sequence[Mark]) -> dict[str, float | bool]:
+    """Compare the late part of a run with its early part."""
+    begin, early, late, end = marks
+    early_ms = _cost_ms(begin, early)
+    late_ms = _cost_ms(late, end)
+    return {
+        "images": end.images,
+        "rss_mb_10": round(begin.rss_mb, 1),
+        "rss_mb_100": round(end.rss_mb, 1),
+        "descriptors_10": begin.descriptors,
+        "descriptors_100": end.descriptors,
+        "cpu_ms_per_image_early": round(early_ms, 2),
+        "cpu_ms_per_image_late": round(late_ms, 2),
+        "journal_mb": round(end.journal_mb, 1),
+        "journal_kb_per_image": round(1000 * end.journal_mb / end.images, 2),
+        "steady": (
+            end.rss_mb <= begin.rss_mb * MOST_GROWTH
+            and end.descriptors <= begin.descriptors * MOST_GROWTH
+            and late_ms <= early_ms * MOST_SLOWDOWN
+        ),
+    }
+
+
+def _cost_ms(start: Mark, end: Mark) -> float:
+    return 1000 * (end.cpu_s - start.cpu_s) / (end.images - start.images)
+
+
+def _spent_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _size_mb(folder: Path) -> float:
+    total = 0
+    for path in folder.glob("journal.db*"):
+        with suppress(FileNotFoundError):  # SQLite has just put it away
+            total += path.stat().st_size
+    return total / 1e6
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run; 1 where memory, descriptors or cost have grown."""
+    with tempfile.TemporaryDirectory(prefix="semwatchd-soak-") as base:
+        said = report(Soak(Path(base), int(argv[0]), _say).run())
+    _say(json.dumps(said))
+    return 0 if said["steady"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
