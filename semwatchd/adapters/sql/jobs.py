@@ -57,8 +57,8 @@ _POISON = (
         finished_at=bindparam("now"),
     )
 )
-_INSERT_RESULT = insert(result)
-#: A job whose result was lost is measured again; what of its events was kept is not doubled.
+# A damaged journal may hold an open job with a result or events: the new result stands, no event is doubled.
+_INSERT_RESULT = insert(result).prefix_with("OR REPLACE")
 _INSERT_EVENT = insert_once(outbox).on_conflict_do_nothing()
 
 
