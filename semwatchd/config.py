@@ -6,6 +6,8 @@ and may be overridden by ``SEMWATCHD__SECTION__KEY`` in the environment.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -87,6 +89,12 @@ class Config(BaseSettings):
         """Let the environment win over the file."""
         del settings_cls
         return env_settings, init_settings
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all settings as they take effect (16 hex digits)."""
+        settings = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
     def plan(self, name: str) -> Plan:
         """Make one of the plans; reads its reference's bytes for the hash."""

@@ -7,48 +7,41 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection
 
 from semwatchd.adapters.http_api import HttpServer, build_app
-from semwatchd.adapters.mounts import on_network
-from semwatchd.adapters.probe import DiskProbe, ignore_lease_signal
+from semwatchd.adapters.probe import ignore_lease_signal
 from semwatchd.adapters.prometheus import GaugeSnapshot, PrometheusTelemetry
-from semwatchd.adapters.sql.sightings import SqlSightingLog, reconsider_ignored
 from semwatchd.adapters.systemd import service_manager
 from semwatchd.adapters.watching import WatchedFolders
 from semwatchd.config import Config
-from semwatchd.core.paths import escape
-from semwatchd.core.ports import FolderHealth, FolderState
 from semwatchd.core.version import VERSION
 from semwatchd.engine.crew import Crew
 from semwatchd.engine.health import Health, HealthBoard
 from semwatchd.engine.heartbeat import Heartbeat, Rate, status_line
-from semwatchd.engine.intake import Intake
-from semwatchd.engine.intake_loop import IntakeLoop
-from semwatchd.engine.watched import watched_folder
 from semwatchd.line import Line, Surroundings, running_line
+from semwatchd.lookout import health_part, watching
 from semwatchd.overview import Overview
+from semwatchd.reload import InForce
 
 TURN_S = 0.2  # longest turn of the main loop, so that a stop is never far
 STUCK_S = 180.0  # a loop silent for longer is stuck, and /livez says so
 OPENING_S = 600.0  # for the upgrade and the recovery of a journal of many years
 CLOSING_S = 90.0  # beyond the drain: for deliveries under way and the journal's last commit
 
-_HEALTH_OF = {
-    FolderState.OK: Health.OK,
-    FolderState.DEGRADED: Health.DEGRADED,
-    FolderState.LOST: Health.DEGRADED,  # what is already in the journal, and the other folders, go on
-}
-
 
 class Daemon:
     """The service. One instance per process: it owns the process's signals.
+
+    Parameters
+    ----------
+    load
+        Reads the configuration again; asked on SIGHUP.
 
     Raises
     ------
@@ -56,17 +49,16 @@ class Daemon:
         From :meth:`run`: the journal or the HTTP port cannot be had.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, load: Callable[[], Config]) -> None:
         self._config = config
         self._log = structlog.get_logger("semwatchd")
         self._stopping = False
+        self._reload_asked = False
         self._started = False
         self._overview: Overview | None = None
         self._folders: WatchedFolders | None = None
         self._telemetry = PrometheusTelemetry(
-            tools=sorted({watch.tool for watch in config.watch}),
             destinations=[destination.name for destination in config.destinations],
-            roots=[str(watch.root) for watch in config.watch],
             gauges=lambda: self._overview.gauges() if self._overview else GaugeSnapshot(),
         )
         self._health = HealthBoard(time.time, self._log)
@@ -76,6 +68,7 @@ class Daemon:
             self._manager, alive=self._alive, status=self._status, clock=time.monotonic, log=self._log
         )
         self._rate = Rate(time.monotonic)
+        self._in_force = InForce(config, load, telemetry=self._telemetry, health=self._health, log=self._log)
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; return the exit code."""
@@ -88,8 +81,9 @@ class Daemon:
             line = stack.enter_context(running_line(self._config, around, self._resight))
             stack.enter_context(self._announcing(port))
             stack.enter_context(self._overviewing(line))
-            stack.enter_context(self._watching(line))
-            self._turn(line)
+            while not self._stopping:
+                with watching(self._in_force.folders, line, around) as self._folders:
+                    self._turn(line)
             self._started = False
             self._log.info("daemon_stopping")
             self._manager.stopping()
@@ -98,6 +92,9 @@ class Daemon:
         return 1 if self._crew.failed else 0
 
     def _turn(self, line: Line) -> None:
+        """Keep the line moving until it is time to stop, or other folders are to be watched."""
+        if self._started:
+            self._manager.ready()
         while not self._stopping:
             line.dispatcher.step(TURN_S)
             self._telemetry.beat("dispatcher")
@@ -106,11 +103,21 @@ class Daemon:
                 self._log.info("daemon_ready")
                 self._manager.ready()
             self._heartbeat.turn()
+            if self._reload_asked and self._reload():
+                return
+
+    def _reload(self) -> bool:
+        self._reload_asked = False
+        self._manager.reloading()
+        taken = self._in_force.reload()
+        if not taken:
+            self._manager.ready()
+        return taken
 
     def _folders_armed(self) -> bool:
         """Whether every folder was asked after once, which arms its observer."""
         parts = self._health.snapshot()
-        return all(_part_of(str(watch.root)) in parts for watch in self._config.watch)
+        return all(health_part(folder.root) in parts for folder in self._in_force.folders)
 
     def _alive(self, limit_s: float) -> bool:
         """Whether every loop turns. While the disk refuses to be written they wait for the journal, which
@@ -128,7 +135,7 @@ class Daemon:
     def _take_signals(self) -> None:
         faulthandler.enable()  # systemd ends a hung service by SIGABRT: the log then has every thread's stack
         ignore_lease_signal()
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a closed terminal must not end the service
+        signal.signal(signal.SIGHUP, self._ask_to_reload)  # a closed terminal must not end the service
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
 
@@ -137,6 +144,10 @@ class Daemon:
         of an Event twice waits for itself.
         """
         self._stopping = True
+
+    def _ask_to_reload(self, *_: object) -> None:
+        """Only set a flag, as above."""
+        self._reload_asked = True
 
     @contextmanager
     def _serving(self) -> Iterator[int]:
@@ -175,60 +186,9 @@ class Daemon:
             stop.set()
             thread.join()
 
-    @contextmanager
-    def _watching(self, line: Line) -> Iterator[None]:
-        log = SqlSightingLog(
-            line.journal, time.time, line.dispatcher.notify, lambda e: self._crew.death("journal change", e)
-        )
-        line.journal.submit(self._reconsider).result()
-        self._folders = folders = WatchedFolders(log.known_in, self._telemetry, self._log)
-        watched = []
-        for watch in self._config.watch:
-            network = on_network(str(watch.root))
-            watched.append(watched_folder(watch, self._config.plan(watch.plan), network=network))
-            folders.add(str(watch.root), watch.names, network=network)
-        intake = Intake(
-            watched,
-            log=log,
-            probe=DiskProbe(),
-            clock=time.monotonic,
-            telemetry=self._telemetry,
-            logger=self._log,
-        )
-        loop = IntakeLoop(
-            intake,
-            folders,
-            clock=time.monotonic,
-            telemetry=self._telemetry,
-            logger=self._log,
-            report=self._report_folder,
-        )
-        stop = threading.Event()
-        folders.start()
-        thread = self._crew.start("intake", partial(loop.run, stop))
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-            folders.stop()
-
-    def _reconsider(self, connection: Connection) -> None:
-        for watch in self._config.watch:
-            again = reconsider_ignored(connection, str(watch.root), watch.names.reads, time.time())
-            if again:
-                self._log.info("patterns_widened", root=str(watch.root), files=again)
-
-    def _report_folder(self, health: FolderHealth) -> None:
-        self._health.set(_part_of(health.root), _HEALTH_OF[health.state], health.reason, health.todo)
-
     def _resight(self, root: str, path: str) -> None:
         if self._folders:
             self._folders.hint(root, os.path.relpath(path, root))
-
-
-def _part_of(root: str) -> str:
-    return f"watch:{escape(root)}"
 
 
 def port_file(config: Config) -> Path:

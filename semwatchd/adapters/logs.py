@@ -44,9 +44,8 @@ def configure_logging(*, json: bool, level: str = "INFO", stream: TextIO | None 
             foreign_pre_chain=shared, processors=_rendering(stream, json=json)
         )
     )
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for name in QUIET:
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    logging.basicConfig(handlers=[handler], force=True)
+    set_level(level)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -57,6 +56,13 @@ def configure_logging(*, json: bool, level: str = "INFO", stream: TextIO | None 
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def set_level(level: str) -> None:
+    """Log from this level on."""
+    logging.getLogger().setLevel(level.upper())
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 def _rendering(stream: TextIO, *, json: bool) -> list[Processor]:

@@ -72,7 +72,7 @@ class PrometheusTelemetry:
 
     Parameters
     ----------
-    tools, destinations, roots
+    destinations
         Known names, so that each series starts at zero and ``rate()`` sees the first event.
     gauges
         Called at every scrape, in the thread of the HTTP server.
@@ -83,9 +83,7 @@ class PrometheusTelemetry:
     def __init__(
         self,
         *,
-        tools: Sequence[str],
         destinations: Sequence[str],
-        roots: Sequence[str],
         gauges: Callable[[], GaugeSnapshot],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -114,11 +112,14 @@ class PrometheusTelemetry:
         self._breaker = _gauge(registry, "breaker_state", "1 for the present state.", "destination", "state")
         self._last_image = _gauge(registry, "last_image_timestamp_seconds", "Newest stored image.", "tool")
         self._beat = _gauge(registry, "loop_last_beat_timestamp_seconds", "Last turn of a loop.", "loop")
+        self._config = Info("semwatchd_config", "The configuration in force.", registry=registry)
+        self._config_good = _gauge(registry, "config_reload_success", "1: the last reload was taken.")
         Info("semwatchd_build", "What is running.", registry=registry).info({"version": VERSION})
         registry.register(_AtScrape(gauges))
-        self._start_at_zero(tools, destinations, roots)
+        self._expect_destinations(destinations)
 
-    def _start_at_zero(self, tools: Sequence[str], destinations: Sequence[str], roots: Sequence[str]) -> None:
+    def expect(self, tools: Sequence[str], roots: Sequence[str]) -> None:
+        """Let the series of these start at zero; those there are go on."""
         for root in roots:
             self._overflows.labels(one_line(root))
         for tool in tools:
@@ -128,6 +129,8 @@ class PrometheusTelemetry:
             for error_class in ErrorClass:
                 self._retries.labels(tool, error_class)
                 self._errors.labels(tool, error_class)
+
+    def _expect_destinations(self, destinations: Sequence[str]) -> None:
         for destination in destinations:
             self._delivery.labels(destination)
             for outcome in DELIVERY_OUTCOMES:
@@ -190,6 +193,15 @@ class PrometheusTelemetry:
             for sample in family.samples
             if sample.name.endswith("_total")
         )
+
+    def config_loaded(self, digest: str) -> None:
+        """Record which configuration is in force."""
+        self._config.info({"hash": digest})
+        self._config_good.set(1)
+
+    def config_refused(self) -> None:
+        """Record that the last one read was not taken."""
+        self._config_good.set(0)
 
     def beat(self, loop: str) -> None:
         """Record that a loop has turned."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,9 +25,10 @@ config_app = typer.Typer(help="Check and show the configuration.", no_args_is_he
 def run_command(config: ConfigOption = None) -> None:
     """Run the daemon until SIGTERM."""
     settings = load(config)
+    reread = partial(load_config, config or DEFAULT_PATH)
     if not settings.watch:
         raise ConfigError(["watch: no folder to watch; add [[watch]] with root and tool"])
-    raise typer.Exit(Daemon(settings).run())
+    raise typer.Exit(Daemon(settings, reread).run())
 
 
 @config_app.command("check")

@@ -48,6 +48,11 @@ class HealthBoard:
             tell = self._log.info if state is Health.OK else self._log.warning
             tell("health_changed", part=part, state=state.value, reason=reason, todo=todo)
 
+    def drop(self, part: str) -> None:
+        """Forget a part that is no longer ours."""
+        with self._lock:
+            self._parts.pop(part, None)
+
     def snapshot(self) -> Mapping[str, PartHealth]:
         """Return all parts by name, in the order of their names."""
         with self._lock:

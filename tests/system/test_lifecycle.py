@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.daemon import Site, picture, until
+from tests.daemon import Daemon, Site, picture, until
 from tests.service_manager import Heard, listening
 
 pytestmark = pytest.mark.system
@@ -56,3 +57,74 @@ def test_what_is_not_well_stands_in_the_status(tmp_path: Path, systemd: Heard) -
         before = systemd.count("WATCHDOG=1")
         until(lambda: systemd.count("WATCHDOG=1") > before, 5, "signs of life: degraded is not hung")
         assert daemon.stop() == 0
+
+
+def reload(daemon: Daemon) -> None:
+    daemon.process.send_signal(signal.SIGHUP)
+
+
+def test_a_reload_takes_up_another_folder_and_another_plan_and_loses_nothing(
+    tmp_path: Path, systemd: Heard
+) -> None:
+    site, second = Site(tmp_path), tmp_path / "sem02"
+    site.configure()
+    second.mkdir()
+    with site.running() as daemon:
+        (site.watched / "before.tif").write_bytes(picture(1))
+        until(lambda: site.ended() == 1, 20, "the first image measured")
+        watch = [site.watch(), site.watch(root=str(second), tool="SEM02")]
+        site.configure(watch=watch, plans={"default": {"stages": ["intensity"]}})
+        (site.watched / "between.tif").write_bytes(picture(2))  # settling while the folders are exchanged
+        reload(daemon)
+        until(lambda: systemd.count("READY=1") == 2, 10, "the end of the reload")
+        (second / "after.tif").write_bytes(picture(3))
+        until(lambda: site.ended() == 3, 20, "all images measured")
+        assert daemon.health("configuration")["state"] == "ok"
+        assert daemon.health(f"watch:{second}")["state"] == "ok"
+        assert daemon.metric("semwatchd_config_reload_success") == 1
+        assert daemon.stop() == 0
+    assert systemd.position("READY=1") < systemd.position("RELOADING=1")
+    hashes = dict(site.rows("select path, plan_hash from job"))
+    assert hashes[str(second / "after.tif")] != hashes[str(site.watched / "before.tif")]
+    assert site.audit()["balanced"]
+
+
+def test_a_folder_that_is_no_longer_named_is_no_longer_watched(tmp_path: Path) -> None:
+    site, second = Site(tmp_path), tmp_path / "sem02"
+    second.mkdir()
+    site.configure(watch=[site.watch(), site.watch(root=str(second), tool="SEM02")])
+    with site.running() as daemon:
+        site.configure()
+        reload(daemon)
+        until(lambda: not daemon.health(f"watch:{second}")["state"], 10, "the folder off the board")
+        (second / "unseen.tif").write_bytes(picture(1))
+        (site.watched / "seen.tif").write_bytes(picture(2))
+        until(lambda: site.ended() == 1, 20, "the image of the other folder")
+        assert daemon.stop() == 0
+    assert list(site.jobs()) == ["seen.tif"]
+
+
+def test_a_bad_reload_keeps_everything_as_it_was_and_says_so(tmp_path: Path, systemd: Heard) -> None:
+    site = Site(tmp_path)
+    site.configure()
+    with site.running() as daemon:
+        good = site.config.read_text()
+        for content, named in (
+            (good.replace("quiet_s = 0.3", "quiet_s = -1"), "watch.0.quiet_s"),
+            (good.replace("port = 0", "port = 1"), "http.port"),
+            ("[watch", "not TOML"),
+        ):
+            site.config.write_text(content)
+            reload(daemon)
+            until(lambda named=named: named in daemon.health("configuration")["reason"], 10, named)  # type: ignore[misc] # bound at once
+        assert daemon.get("/readyz").is_success
+        assert daemon.metric("semwatchd_config_reload_success") == 0
+        (site.watched / "still.tif").write_bytes(picture(1))
+        until(lambda: site.ended() == 1, 20, "an image measured all the same")
+        site.config.write_text(good)
+        reload(daemon)
+        until(lambda: daemon.health("configuration")["state"] == "ok", 10, "all well again")
+        until(lambda: systemd.count("READY=1") == 5, 10, "the end of each reload")
+        assert daemon.stop() == 0
+    events = [line["event"] for line in site.log_lines()]
+    assert (events.count("config_reload_failed"), events.count("config_reloaded")) == (3, 1)

@@ -133,7 +133,7 @@ def options(command: Any) -> list[str]:  # noqa: ANN401 — as above
 
 def test_every_metric_is_explained_and_no_other() -> None:
     gauges = GaugeSnapshot(workers={"0": WorkerGauges(rss_bytes=1, cpu_s=1.0)})
-    telemetry = PrometheusTelemetry(tools=[], destinations=[], roots=[], gauges=lambda: gauges)
+    telemetry = PrometheusTelemetry(destinations=[], gauges=lambda: gauges)
     types = re.findall(r"^# TYPE (\S+)", telemetry.render().decode(), re.MULTILINE)
     names = {name for name in types if not name.endswith("_created")}
     tables = page("metrics.md").split("## Worth an alert", 1)[0]

@@ -14,13 +14,11 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def telemetry(now: GaugeSnapshot | None = None) -> PrometheusTelemetry:
-    return PrometheusTelemetry(
-        tools=["sem1"],
-        destinations=["mes"],
-        roots=["/data/sem1"],
-        gauges=lambda: now or GaugeSnapshot(),
-        clock=FakeClock(1000.0),
+    made = PrometheusTelemetry(
+        destinations=["mes"], gauges=lambda: now or GaugeSnapshot(), clock=FakeClock(1000.0)
     )
+    made.expect(tools=["sem1"], roots=["/data/sem1"])
+    return made
 
 
 def samples(source: PrometheusTelemetry) -> Samples:
@@ -95,6 +93,30 @@ def test_gauges_are_read_at_the_scrape() -> None:
     assert value(found, "worker_rss_bytes", worker="0") == 2**27
     assert value(found, "worker_cpu_seconds_total", worker="0") == 7.5
     assert value(found, "disk_free_bytes", disk="journal") == 10**9
+
+
+def test_one_configuration_is_in_force_and_its_last_reload_is_judged() -> None:
+    source = telemetry()
+    source.config_loaded("aaaa")
+    source.config_loaded("bbbb")
+    found = samples(source)
+    assert [dict(labels) for name, labels in found if name == "semwatchd_config_info"] == [{"hash": "bbbb"}]
+    assert value(found, "config_reload_success") == 1
+    source.config_refused()
+    found = samples(source)
+    assert value(found, "config_reload_success") == 0
+    assert value(found, "config_info", hash="bbbb") == 1
+
+
+def test_a_tool_that_comes_later_starts_at_zero_and_the_others_go_on() -> None:
+    source = telemetry()
+    source.sighted("sem1", "scan")
+    source.job_ended(a_job(), JobState.STORED, None)
+    source.expect(tools=["sem1", "sem2"], roots=["/data/sem1", "/data/sem2"])
+    found = samples(source)
+    assert value(found, "images_processed_total", tool="sem1", outcome="ok") == 1
+    assert value(found, "images_processed_total", tool="sem2", outcome="ok") == 0
+    assert source.images_ended == 1
 
 
 def test_hostile_names_do_not_break_the_page() -> None:

@@ -33,6 +33,15 @@ def test_since_moves_with_the_state_and_not_with_the_reason() -> None:
     assert board.snapshot()["disk"].since == 150.0
 
 
+def test_a_dropped_part_is_forgotten_and_one_that_was_never_there_is_no_matter() -> None:
+    board = HealthBoard(FakeClock(), ListLog())
+    board.set("watch:/old", Health.FAILED)
+    board.drop("watch:/old")
+    board.drop("watch:/never")
+    assert board.snapshot() == {}
+    assert board.ready
+
+
 def test_each_change_is_logged_once() -> None:
     log = ListLog()
     board = HealthBoard(FakeClock(), log)
