@@ -27,7 +27,7 @@ from semwatchd.engine.heartbeat import Heartbeat, Rate, status_line
 from semwatchd.line import Line, Surroundings, running_line
 from semwatchd.lookout import health_part, watching
 from semwatchd.overview import Overview
-from semwatchd.reload import InForce
+from semwatchd.reload import LiveConfig
 
 TURN_S = 0.2  # longest turn of the main loop, so that a stop is never far
 STUCK_S = 180.0  # a loop silent for longer is stuck, and /livez says so
@@ -68,7 +68,9 @@ class Daemon:
             self._manager, alive=self._alive, status=self._status, clock=time.monotonic, log=self._log
         )
         self._rate = Rate(time.monotonic)
-        self._in_force = InForce(config, load, telemetry=self._telemetry, health=self._health, log=self._log)
+        self._in_force = LiveConfig(
+            config, load, telemetry=self._telemetry, health=self._health, log=self._log
+        )
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; return the exit code."""

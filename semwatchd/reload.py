@@ -51,7 +51,7 @@ def changed_keys(old: BaseModel, new: BaseModel) -> Iterator[str]:
             yield name
 
 
-class InForce:
+class LiveConfig:
     """The configuration the daemon runs on, and what becomes of it when it is read again.
 
     Parameters

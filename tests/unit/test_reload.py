@@ -11,7 +11,7 @@ from semwatchd.adapters.prometheus import GaugeSnapshot, PrometheusTelemetry
 from semwatchd.config import Config, check_config
 from semwatchd.core.errors import ConfigError
 from semwatchd.engine.health import Health, HealthBoard
-from semwatchd.reload import InForce, admit, changed_keys
+from semwatchd.reload import LiveConfig, admit, changed_keys
 from tests.fakes import FakeClock, ListLog
 
 BASE: dict[str, Any] = {"state_dir": "/s", "watch": [{"root": "/d", "tool": "A"}]}
@@ -36,7 +36,7 @@ class Desk:
         self.log, self.clock = ListLog(), FakeClock()
         self.health = HealthBoard(self.clock, ListLog())
         self.telemetry = PrometheusTelemetry(destinations=[], gauges=GaugeSnapshot)
-        self.in_force = InForce(
+        self.in_force = LiveConfig(
             config(), self.read, telemetry=self.telemetry, health=self.health, log=self.log
         )
 
