@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from semwatchd.adapters.host import cpu_quota, memory_nodes
 from semwatchd.adapters.mes.filedrop import FileDropMes, FileDropSettings
 from semwatchd.adapters.mes.guard import Guard
 from semwatchd.adapters.mes.http import HttpMes, HttpSettings
@@ -71,7 +72,8 @@ def start_workers(
         Where the workers note what they begin; None where nobody will recover it.
     """
     allowed = sorted(os.sched_getaffinity(0))
-    placement = place_workers(allowed, worker_count(allowed, settings.count), pin=settings.pin)
+    count = worker_count(allowed, settings.count, cpu_quota())
+    placement = place_workers(allowed, count, pin=settings.pin, nodes=memory_nodes())
     setup = Setup(
         factory=ANALYSER, settings=settings, memory_limit_bytes=settings.memory_limit_mb * 1024 * 1024
     )
