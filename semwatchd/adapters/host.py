@@ -1,4 +1,4 @@
-"""What the machine lets us use: the processor quota of our control group, and the cores of each memory node."""
+"""What the machine lets us use: our control group's processor quota, and each memory node's cores."""
 
 from __future__ import annotations
 
