@@ -53,6 +53,8 @@ class Daemon:
         self._config = config
         self._log = structlog.get_logger("semwatchd")
         self._stopping = False
+        self._told_to_stop = False
+        self._hurried = False
         self._reload_asked = False
         self._started = False
         self._overview: Overview | None = None
@@ -75,7 +77,13 @@ class Daemon:
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; return the exit code."""
         self._log.info("daemon_starting", version=VERSION, pid=os.getpid(), site=self._config.site)
-        around = Surroundings(log=self._log, telemetry=self._telemetry, health=self._health, crew=self._crew)
+        around = Surroundings(
+            log=self._log,
+            telemetry=self._telemetry,
+            health=self._health,
+            crew=self._crew,
+            hurried=lambda: self._hurried,
+        )
         with ExitStack() as stack:
             self._take_signals()
             self._manager.extend(OPENING_S)
@@ -86,10 +94,7 @@ class Daemon:
             while not self._stopping:
                 with watching(self._in_force.folders, line, around) as self._folders:
                     self._turn(line)
-            self._started = False
-            self._log.info("daemon_stopping")
-            self._manager.stopping()
-            self._manager.extend(self._config.queue.drain_s + CLOSING_S)
+                    self._announce_end()
         self._log.info("daemon_stopped", failed=self._crew.failed)
         return 1 if self._crew.failed else 0
 
@@ -107,6 +112,14 @@ class Daemon:
             self._heartbeat.turn()
             if self._reload_asked and self._reload():
                 return
+
+    def _announce_end(self) -> None:
+        if not self._stopping:
+            return
+        self._started = False
+        self._log.info("daemon_stopping")
+        self._manager.stopping()
+        self._manager.extend(self._config.queue.drain_s + CLOSING_S)
 
     def _reload(self) -> bool:
         self._reload_asked = False
@@ -139,13 +152,17 @@ class Daemon:
         ignore_lease_signal()
         signal.signal(signal.SIGHUP, self._ask_to_reload)  # a closed terminal must not end the service
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask_to_stop)
+            signal.signal(number, self._on_stop_signal)
 
-    def _ask_to_stop(self, *_: object) -> None:
-        """Only set a flag: a handler may interrupt anything, also itself, and a thread that takes the lock
+    def _ask_to_stop(self) -> None:
+        self._stopping = True
+
+    def _on_stop_signal(self, *_: object) -> None:
+        """Only set flags: a handler may interrupt anything, also itself, and a thread that takes the lock
         of an Event twice waits for itself.
         """
-        self._stopping = True
+        self._hurried = self._told_to_stop
+        self._told_to_stop = self._stopping = True
 
     def _ask_to_reload(self, *_: object) -> None:
         """Only set a flag, as above."""

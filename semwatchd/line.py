@@ -44,12 +44,16 @@ ANALYSER = "semwatchd.analyser:build"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What every part may use: where it reports, counts and asks for the end."""
+    """What every part may use: where it reports, counts and asks for the end.
+
+    ``hurried`` says whether the end should not wait for what runs.
+    """
 
     log: Log
     telemetry: Telemetry
     health: HealthBoard
     crew: Crew
+    hurried: Callable[[], bool] = bool  #: bool() is False: nobody hurries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +114,7 @@ def running_line(config: Config, around: Surroundings, resight: Callable[[str, s
         relays = stack.enter_context(_running_relays(config, journal, around))
         pool = start_workers(config.workers, slots_dir, around.telemetry, around.log)
         dispatcher = _dispatcher(config, journal, pool, relays, around, resight)
-        stack.callback(dispatcher.drain, config.queue.drain_s)
+        stack.callback(dispatcher.drain, config.queue.drain_s, around.hurried)
         yield Line(journal=journal, pool=pool, dispatcher=dispatcher)
 
 

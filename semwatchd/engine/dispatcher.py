@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 
 from semwatchd.core.job import Job
 from semwatchd.core.ports import JobStore, Log
@@ -14,6 +14,7 @@ from semwatchd.engine.supervisor import WorkerPool
 
 ALONE_PAUSE = 4.0  # after a job measured alone the others get this many times its time
 MAX_ALONE_PAUSE_S = 60.0
+DRAIN_TURN_S = 0.2  # so that a second wish to stop is heard at once
 POLL_S = 1.0  # operators' commands and due retries are found this late at most
 
 
@@ -72,21 +73,40 @@ class Dispatcher:
         self._feed()
         self._ask_for_more()
 
-    def drain(self, limit_s: float) -> None:
-        """Stop claiming, let the workers finish what they have begun, and return the rest to the queue."""
+    def drain(self, limit_s: float, hurried: Callable[[], bool]) -> None:
+        """Stop claiming, let the workers finish what they have begun, and return the rest to the queue.
+
+        Parameters
+        ----------
+        limit_s
+            What runs for longer is ended, and returned at no cost.
+        hurried
+            Asked again and again; True ends the drain at once.
+        """
         deadline = time.monotonic() + limit_s
-        if self._claiming is not None:
-            wait([self._claiming], limit_s)  # a sick disk keeps it; the next start then requeues its jobs
-            self._take_claimed()
-        self._store.give_back((*self._claimed, *self._alone))
-        self._claimed.clear()
-        self._alone.clear()
-        while self._pool.busy and time.monotonic() < deadline:
-            self._hear(min(0.2, max(0.0, deadline - time.monotonic())))
+        self._return_claimed()
+        while self._unfinished and time.monotonic() < deadline and not hurried():
+            self._hear(min(DRAIN_TURN_S, max(0.0, deadline - time.monotonic())))
+            self._return_claimed()
         unanswered = self._pool.close()
         if unanswered:
             self._store.give_back(unanswered)
-            self._log.warning("drain_limit_reached", given_back=len(unanswered), limit_s=limit_s)
+            self._log.warning("drain_limit_reached", given_back=len(unanswered), hurried=hurried())
+
+    @property
+    def _unfinished(self) -> bool:
+        """Whether a worker or the journal owes us an answer. A sick disk may keep a claim for ever; the next
+        start then returns its jobs to their queue.
+        """
+        return self._pool.busy or self._claiming is not None
+
+    def _return_claimed(self) -> None:
+        self._take_claimed()
+        waiting = (*self._claimed, *self._alone)
+        if waiting:
+            self._store.give_back(waiting)
+        self._claimed.clear()
+        self._alone.clear()
 
     def _hear(self, timeout_s: float) -> None:
         news = self._pool.wait(timeout_s)

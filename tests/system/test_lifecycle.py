@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.daemon import Daemon, Site, picture, until
@@ -128,3 +130,22 @@ def test_a_bad_reload_keeps_everything_as_it_was_and_says_so(tmp_path: Path, sys
         assert daemon.stop() == 0
     events = [line["event"] for line in site.log_lines()]
     assert (events.count("config_reload_failed"), events.count("config_reloaded")) == (3, 1)
+
+
+def test_a_first_sigterm_lets_the_workers_finish_and_a_second_does_not_wait(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.configure(queue={"drain_s": 60.0})
+    with site.running() as daemon:
+        workers = daemon.workers()
+        for worker in workers:
+            worker.suspend()  # whatever they are given takes for ever
+        (site.watched / "long.tif").write_bytes(picture(1))
+        until(lambda: site.jobs() == {"long.tif": "cpu_running"}, 20, "a job under way")
+        daemon.process.terminate()
+        until(lambda: "daemon_stopping" in site.log.read_text(), 10, "the beginning of the end")
+        with pytest.raises(subprocess.TimeoutExpired):
+            daemon.process.wait(2.0)
+        daemon.process.terminate()
+        assert daemon.process.wait(10.0) == 0
+        assert psutil.wait_procs(workers, timeout=5)[1] == [], "orphans live"
+    assert site.rows("select state, attempt from job") == [("queued", 0)]

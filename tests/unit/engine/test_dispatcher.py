@@ -17,6 +17,10 @@ from tests.fakes_jobs import MemoryJobStore
 from tests.journals import some_job
 
 
+def patient() -> bool:
+    return False
+
+
 class FakePool:
     """Workers in memory: they finish when the test says so."""
 
@@ -160,7 +164,7 @@ def test_draining_finishes_what_runs_and_gives_back_the_rest(monkeypatch: pytest
     bench = Bench(monkeypatch, jobs=20)
     bench.step(5)
     bench.pool.finish(4)
-    bench.dispatcher.drain(10.0)
+    bench.dispatcher.drain(10.0, patient)
     assert len(bench.collector.collected) == 4
     assert [job.id for job in bench.store.given_back] == list(range(5, 13))
     assert bench.pool.closed
@@ -168,10 +172,29 @@ def test_draining_finishes_what_runs_and_gives_back_the_rest(monkeypatch: pytest
     assert bench.log.lines == []
 
 
+def test_draining_ends_at_once_when_it_is_told_to_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, jobs=20)
+    bench.step(5)
+    bench.dispatcher.drain(600.0, lambda: bench.clock.now >= 3.0)
+    assert 3.0 <= bench.clock.now <= 3.3
+    assert bench.in_state(JobState.QUEUED) == list(range(1, 21))
+    assert {row.job.attempt for row in bench.store.rows.values()} == {0}
+    assert bench.pool.closed
+
+
+def test_a_full_disk_and_a_hurry_end_the_drain_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, jobs=0)
+    bench.dispatcher._store = StuckStore()
+    bench.step()
+    bench.dispatcher.drain(600.0, lambda: True)
+    assert bench.pool.closed
+    assert bench.clock.now < 3.0
+
+
 def test_draining_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, jobs=3)
     bench.step(3)
-    bench.dispatcher.drain(5.0)
+    bench.dispatcher.drain(5.0, patient)
     assert 5.0 <= bench.clock.now <= 5.3
     assert bench.in_state(JobState.QUEUED) == [1, 2, 3]
     assert bench.log.events() == ["drain_limit_reached"]
@@ -223,7 +246,7 @@ def test_jobs_that_must_be_alone_are_given_back_when_the_daemon_stops(
     bench = Bench(monkeypatch, jobs=6)
     on_their_last_attempt(bench, 5, 6)
     bench.step(3)
-    bench.dispatcher.drain(0.0)
+    bench.dispatcher.drain(0.0, patient)
     assert bench.in_state(JobState.QUEUED) == [1, 2, 3, 4, 5, 6]
     assert bench.store.rows[5].job.attempt == MAX_ATTEMPTS - 1
 
@@ -242,7 +265,7 @@ def test_a_full_disk_does_not_keep_the_daemon_from_stopping(monkeypatch: pytest.
     bench = Bench(monkeypatch, jobs=0)
     bench.dispatcher._store = StuckStore()
     bench.step()
-    bench.dispatcher.drain(0.01)
+    bench.dispatcher.drain(0.01, patient)
     assert bench.pool.closed
     assert bench.errors == []
 
