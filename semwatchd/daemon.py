@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import shutil
 import signal
 import threading
 import time
@@ -22,6 +23,7 @@ from semwatchd.adapters.watching import WatchedFolders
 from semwatchd.config import Config
 from semwatchd.core.version import VERSION
 from semwatchd.engine.crew import Crew
+from semwatchd.engine.disk import DiskGuard
 from semwatchd.engine.health import Health, HealthBoard
 from semwatchd.engine.heartbeat import Heartbeat, Rate, status_line
 from semwatchd.line import Line, Surroundings, running_line
@@ -196,7 +198,8 @@ class Daemon:
 
     @contextmanager
     def _overviewing(self, line: Line) -> Iterator[None]:
-        self._overview = Overview(self._config, line, self._health, self._telemetry.beat)
+        disk = DiskGuard(self._disk_usage, line.reserve, line.dispatcher, self._health)
+        self._overview = Overview(self._config, line, disk, self._health, self._telemetry.beat)
         stop = threading.Event()
         thread = self._crew.start("overview", partial(self._overview.run, stop))
         try:
@@ -204,6 +207,10 @@ class Daemon:
         finally:
             stop.set()
             thread.join()
+
+    def _disk_usage(self) -> tuple[int, int]:
+        usage = shutil.disk_usage(self._config.state_dir)
+        return usage.free, usage.total
 
     def _resight(self, root: str, path: str) -> None:
         if self._folders:

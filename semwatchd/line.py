@@ -19,8 +19,9 @@ from semwatchd.adapters.mes.filedrop import FileDropMes, FileDropSettings
 from semwatchd.adapters.mes.guard import Guard
 from semwatchd.adapters.mes.http import HttpMes, HttpSettings
 from semwatchd.adapters.mes.payload import render_result
+from semwatchd.adapters.reserve import ReserveFile
 from semwatchd.adapters.sql.jobs import SqlJobStore, recover
-from semwatchd.adapters.sql.journal import Journal
+from semwatchd.adapters.sql.journal import DISK_FULL, Journal
 from semwatchd.adapters.sql.outbox import SqlOutbox
 from semwatchd.adapters.sql.repair import mend_at_start
 from semwatchd.adapters.sql.schema import prepare_journal, sole_owner
@@ -61,6 +62,7 @@ class Line:
     """A running line."""
 
     journal: Journal
+    reserve: ReserveFile
     pool: WorkerPool
     dispatcher: Dispatcher
 
@@ -108,14 +110,15 @@ def running_line(config: Config, around: Surroundings, resight: Callable[[str, s
         stack.enter_context(sole_owner(config.state_dir))  # first: nobody upgrades a journal under its owner
         path = prepare_journal(config.state_dir)
         _mend(path, config, around)
-        journal = stack.enter_context(running_journal(path, around))
+        reserve = ReserveFile(path.with_name("journal.reserve"))
+        journal = stack.enter_context(running_journal(path, around, reserve.release))
         slots_dir = config.state_dir / "slots"
         _recover(journal, slots_dir, around.log)
         relays = stack.enter_context(_running_relays(config, journal, around))
         pool = start_workers(config.workers, slots_dir, around.telemetry, around.log)
         dispatcher = _dispatcher(config, journal, pool, relays, around, resight)
         stack.callback(dispatcher.drain, config.queue.drain_s, around.hurried)
-        yield Line(journal=journal, pool=pool, dispatcher=dispatcher)
+        yield Line(journal=journal, reserve=reserve, pool=pool, dispatcher=dispatcher)
 
 
 def _mend(path: Path, config: Config, around: Surroundings) -> None:
@@ -142,8 +145,14 @@ def _recover(journal: Journal, slots_dir: Path, log: Log) -> None:
 
 
 @contextmanager
-def running_journal(path: Path, around: Surroundings) -> Iterator[Journal]:
-    """Run the journal's writer beside us."""
+def running_journal(path: Path, around: Surroundings, on_full: Callable[[], None]) -> Iterator[Journal]:
+    """Run the journal's writer beside us.
+
+    Parameters
+    ----------
+    on_full
+        Called when the disk has no room for the next commit, which is then tried again.
+    """
 
     def on_state(healthy: bool, reason: str) -> None:  # noqa: FBT001 — told by position
         todo = (
@@ -151,6 +160,8 @@ def running_journal(path: Path, around: Surroundings) -> Iterator[Journal]:
             if healthy
             else f"free space on the disk of {path}, or repair it; writing is tried every second"
         )
+        if DISK_FULL in reason:
+            on_full()
         around.health.set("journal", Health.OK if healthy else Health.FAILED, reason, todo)
 
     journal = Journal(path, around.log, on_state)

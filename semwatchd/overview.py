@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from semwatchd.adapters.sql.journal import reading
 from semwatchd.adapters.sql.queries import MOVING_JOBS, OpenCounts, open_counts
 from semwatchd.config import Config
 from semwatchd.core.job import DeliveryState, JobState
+from semwatchd.engine.disk import DiskGuard
 from semwatchd.engine.health import Health, HealthBoard
 from semwatchd.line import Line
 
@@ -29,14 +29,21 @@ class Overview:
         Told the name of a loop that has turned.
     """
 
-    def __init__(self, config: Config, line: Line, health: HealthBoard, beat: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        line: Line,
+        disk: DiskGuard,
+        health: HealthBoard,
+        beat: Callable[[str], None],
+    ) -> None:
         self._config = config
         self._line = line
+        self._disk = disk
         self._health = health
         self._beat = beat
         self._journal_answer: Future[None] | None = None
         self._counts: OpenCounts | None = None
-        self._disk_free_bytes: Mapping[str, int] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Refresh until told to stop."""
@@ -50,7 +57,7 @@ class Overview:
         """Count once."""
         with reading(self._line.journal.engine) as connection:
             self._counts = open_counts(connection)
-        self._disk_free_bytes = {"journal": shutil.disk_usage(self._config.state_dir).free}
+        self._disk.look()
         missing, wanted = self._line.pool.missing, self._line.pool.size
         self._health.set(
             "workers",
@@ -79,7 +86,8 @@ class Overview:
                 str(worker.slot): WorkerGauges(rss_bytes=worker.rss_bytes, cpu_s=worker.cpu_s)
                 for worker in self._line.pool.figures()
             },
-            disk_free_bytes=self._disk_free_bytes,
+            disk_free_bytes={"journal": self._disk.free_bytes},
+            disk_level={"journal": self._disk.level},
         )
 
     @property

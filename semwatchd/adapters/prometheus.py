@@ -65,6 +65,7 @@ class GaugeSnapshot:
     queue_capacity: int = 0
     workers: Mapping[str, WorkerGauges] = field(default_factory=dict)  #: by slot, not by process id
     disk_free_bytes: Mapping[str, int] = field(default_factory=dict)  #: by what the disk is for
+    disk_level: Mapping[str, int] = field(default_factory=dict)  #: engine.disk.DiskLevel, likewise
 
 
 class PrometheusTelemetry:
@@ -247,6 +248,7 @@ class _AtScrape(Collector):
         yield _family("queue_depth", "Images waiting for a worker.", [], {(): now.queue_depth})
         yield _family("queue_capacity", "Images that may wait.", [], {(): now.queue_capacity})
         yield _family("disk_free_bytes", "Free space.", ["disk"], _keyed(now.disk_free_bytes))
+        yield _family("disk_level", "0 ample, 1 low, 2 scarce, 3 full.", ["disk"], _keyed(now.disk_level))
         yield _family(
             "worker_rss_bytes",
             "Memory of a worker.",

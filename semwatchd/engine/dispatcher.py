@@ -50,6 +50,7 @@ class Dispatcher:
         self._claiming: Future[Sequence[Job]] | None = None
         self._more_work = True
         self._next_poll = 0.0
+        self._paused = False
 
     @property
     def depth(self) -> int:
@@ -65,6 +66,14 @@ class Dispatcher:
         """Say that new jobs are in the journal. May be called from any thread."""
         self._more_work = True
         self._pool.wake()
+
+    def pause(self) -> None:
+        """Claim nothing until :meth:`resume`; what is claimed is measured. May be called from any thread."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Claim again."""
+        self._paused = False
 
     def step(self, timeout_s: float) -> None:
         """Hear the workers, feed them, and ask the journal for more."""
@@ -144,7 +153,7 @@ class Dispatcher:
     def _ask_for_more(self) -> None:
         wanted = self._capacity - len(self._claimed)
         due = self._more_work or time.monotonic() >= self._next_poll
-        if self._claiming is not None or wanted * 2 < self._capacity or not due:
+        if self._paused or self._claiming is not None or wanted * 2 < self._capacity or not due:
             return
         self._more_work = False
         self._next_poll = time.monotonic() + POLL_S

@@ -110,7 +110,11 @@ def _at_work(config: Config) -> Iterator[tuple[Journal, Callable[[], None], Crew
             line = stack.enter_context(running_line(config, around, lambda _root, _path: None))
         except JournalInUseError:
             path = current_journal(config.state_dir)
-            yield stack.enter_context(running_journal(path, around)), turn_or_end(time.sleep), crew
+            yield (
+                stack.enter_context(running_journal(path, around, lambda: None)),
+                turn_or_end(time.sleep),
+                crew,
+            )
         else:
             yield line.journal, turn_or_end(line.dispatcher.step), crew
 

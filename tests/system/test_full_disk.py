@@ -16,11 +16,11 @@ SIZE_MB = 4
 IMAGES = 30
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+@pytest.fixture(params=[SIZE_MB])
+def site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
     site = Site(tmp_path)
     site.state_dir.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", str(site.state_dir)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={request.param}m", "tmpfs", str(site.state_dir)]
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
     if mounted.returncode:
         pytest.skip(f"no right to mount a small disk: {mounted.stderr.strip()}")
@@ -62,4 +62,29 @@ def test_a_full_disk_is_named_and_work_resumes_by_itself(site: Site) -> None:
         assert daemon.get("/readyz").is_success
         assert daemon.stop() == 0
     assert site.rows("select distinct state, attempt from job") == [("stored", 1)]
+    assert site.audit()["balanced"]
+
+
+@pytest.mark.parametrize("site", [64], indirect=True)
+def test_on_a_full_disk_the_journal_goes_on_from_its_reserve_and_no_work_is_begun(site: Site) -> None:
+    site.configure()
+    reserve = site.state_dir / "journal.reserve"
+    with site.running() as daemon:
+        until(reserve.exists, 10, "the reserve is made")
+        assert daemon.metric("semwatchd_disk_level") == 0
+        ballast = site.state_dir / "ballast"
+        fill_up(ballast)
+        until(lambda: daemon.health("disk")["state"] == "failed", 10, "the full disk noticed")
+        for seed in range(IMAGES):
+            (site.watched / f"W01_{seed:02d}.tif").write_bytes(picture(seed))
+        until(lambda: not reserve.exists(), 10, "the reserve is given up")
+        until(lambda: len(site.rows("select 1 from job")) == IMAGES, 10, "every image is written down")
+        assert daemon.metric("semwatchd_disk_level") == 3
+        assert site.ended() == 0
+
+        ballast.unlink()
+        until(lambda: site.ended() == IMAGES, 20, "all jobs ended")
+        until(reserve.exists, 10, "the reserve is made again")
+        assert daemon.health("disk")["state"] == "ok"
+        assert daemon.stop() == 0
     assert site.audit()["balanced"]

@@ -29,6 +29,7 @@ T = TypeVar("T")
 GROUP_LIMIT = 256  # changes per commit: bounds how long a reader of the WAL can fall behind
 QUEUE_LIMIT = 10_000  # changes waiting before whoever brings more is made to wait
 BUSY_TIMEOUT_MS = 15_000  # an operator's command may hold the write lock for a moment
+DISK_FULL = "disk is full"  # SQLite's own words
 RETRY_S = 1.0  # between two tries on a full or sick disk
 
 

@@ -84,6 +84,7 @@ def test_gauges_are_read_at_the_scrape() -> None:
         queue_capacity=64,
         workers={"0": WorkerGauges(rss_bytes=2**27, cpu_s=7.5)},
         disk_free_bytes={"journal": 10**9},
+        disk_level={"journal": 2},
     )
     found = samples(telemetry(now))
     assert value(found, "jobs", state="queued") == 4
@@ -93,6 +94,7 @@ def test_gauges_are_read_at_the_scrape() -> None:
     assert value(found, "worker_rss_bytes", worker="0") == 2**27
     assert value(found, "worker_cpu_seconds_total", worker="0") == 7.5
     assert value(found, "disk_free_bytes", disk="journal") == 10**9
+    assert value(found, "disk_level", disk="journal") == 2
 
 
 def test_one_configuration_is_in_force_and_its_last_reload_is_judged() -> None:

@@ -116,6 +116,24 @@ def test_workers_are_fed_and_only_a_few_jobs_are_claimed_ahead(monkeypatch: pyte
     assert len(bench.in_state(JobState.CPU_RUNNING)) == 12
 
 
+def test_while_paused_nothing_is_claimed_and_what_was_claimed_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(monkeypatch, jobs=30)
+    bench.step(3)
+    taken = len(bench.in_state(JobState.CPU_RUNNING))
+    bench.dispatcher.pause()
+    for _ in range(20):
+        bench.step()
+        bench.pool.finish(len(bench.pool.running))
+    assert len(bench.collector.collected) == taken < 30
+    bench.dispatcher.resume()
+    for _ in range(40):
+        bench.step()
+        bench.pool.finish(len(bench.pool.running))
+    assert len(bench.collector.collected) == 30
+
+
 def test_every_job_is_measured_once_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, jobs=50, capacity=3)
     for _ in range(200):
