@@ -8,16 +8,21 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
+from sqlalchemy import Connection
+
 from semwatchd.adapters.prometheus import GaugeSnapshot, WorkerGauges
 from semwatchd.adapters.sql.journal import reading
 from semwatchd.adapters.sql.queries import MOVING_JOBS, OpenCounts, open_counts
+from semwatchd.adapters.sql.stuck import stuck_jobs
 from semwatchd.config import Config
 from semwatchd.core.job import DeliveryState, JobState
 from semwatchd.engine.disk import DiskGuard
 from semwatchd.engine.health import Health, HealthBoard
+from semwatchd.engine.stuck import in_words, stuck_after_s
 from semwatchd.line import Line
 
 REFRESH_S = 2.0
+LOOK_FOR_STUCK_S = 30.0  # reads every waiting job, so not at each refresh
 
 
 class Overview:
@@ -44,6 +49,9 @@ class Overview:
         self._beat = beat
         self._journal_answer: Future[None] | None = None
         self._counts: OpenCounts | None = None
+        self._up_since = time.time()
+        self._stuck: Mapping[JobState, int] = {}
+        self._look_for_stuck_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Refresh until told to stop."""
@@ -57,12 +65,30 @@ class Overview:
         """Count once."""
         with reading(self._line.journal.engine) as connection:
             self._counts = open_counts(connection)
+            if time.monotonic() >= self._look_for_stuck_at:
+                self._look_for_stuck(connection)
         self._disk.look()
         missing, wanted = self._line.pool.missing, self._line.pool.size
         self._health.set(
             "workers",
             Health.DEGRADED if missing else Health.OK,
             f"{wanted - missing} of {wanted} workers answer; the others are being started" if missing else "",
+        )
+
+    def _look_for_stuck(self, connection: Connection) -> None:
+        self._look_for_stuck_at = time.monotonic() + LOOK_FOR_STUCK_S
+        limits = stuck_after_s(
+            deadline_s=self._config.workers.deadline_s, capacity=self._config.queue.capacity
+        )
+        self._stuck = stuck_jobs(connection, limits, self._up_since, time.time())
+        which = in_words(self._stuck)
+        self._health.set(
+            "jobs",
+            Health.DEGRADED if which else Health.OK,
+            f"stuck_state: jobs do not move on: {which}" if which else "",
+            "queued: see whether the workers keep up with the tools; else restart the daemon and report it"
+            if which
+            else "",
         )
 
     def _ask_journal(self) -> None:
@@ -77,6 +103,7 @@ class Overview:
             return GaugeSnapshot()
         now = time.time()
         return GaugeSnapshot(
+            stuck=self._stuck,
             jobs={JobState(state): count for state, count in counts.jobs.items()},
             outbox={(name, DeliveryState(state)): n for (name, state), n in counts.deliveries.items()},
             outbox_oldest_age_s={name: now - at for name, at in counts.oldest_undelivered_at.items()},

@@ -59,6 +59,7 @@ class GaugeSnapshot:
     """What stands where at one moment. Read when Prometheus asks; must not wait for the journal."""
 
     jobs: Mapping[JobState, int] = field(default_factory=dict)
+    stuck: Mapping[JobState, int] = field(default_factory=dict)  #: jobs that have not moved for too long
     outbox: Mapping[tuple[str, DeliveryState], int] = field(default_factory=dict)  #: by destination
     outbox_oldest_age_s: Mapping[str, float] = field(default_factory=dict)  #: by destination; undelivered
     queue_depth: int = 0
@@ -232,6 +233,12 @@ class _AtScrape(Collector):
             "Jobs that are open or set aside.",
             ["state"],
             {(state,): now.jobs.get(state, 0) for state in SHOWN_STATES},
+        )
+        yield _family(
+            "stuck_jobs",
+            "Jobs in one state for longer than they should be.",
+            ["state"],
+            {(state,): count for state, count in now.stuck.items()},
         )
         yield _family(
             "outbox_rows",

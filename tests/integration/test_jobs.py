@@ -24,11 +24,13 @@ from semwatchd.adapters.sql.journal import Journal, open_engine, reading, writin
 from semwatchd.adapters.sql.queries import conservation, job_details, loose_ends
 from semwatchd.adapters.sql.schema import journal_path
 from semwatchd.adapters.sql.sightings import record_ready
+from semwatchd.adapters.sql.stuck import stuck_jobs
 from semwatchd.core.job import MAX_ATTEMPTS, ErrorClass, Evidence, Failure, Job, JobState, Lane, Outcome
 from semwatchd.core.lanes import AGED_S
 from semwatchd.core.plan import Plan
 from semwatchd.core.ports import Ending, JobOrder, RenderedEvent
 from semwatchd.engine.collector import judge
+from semwatchd.engine.stuck import stuck_after_s
 from tests.deliveries import FACTS, a_result
 from tests.fakes_jobs import MemoryJobStore
 from tests.journals import a_sighting, an_order, rows, running_journal
@@ -369,6 +371,30 @@ def test_what_was_read_of_a_bad_file_is_kept_until_it_is_tried_again(tmp_path: P
         assert shown()["evidence"] == {"size": 100, "sha256": "bad", "first_bytes": "49492a00"}
         store.requeue(1)
         assert shown()["evidence"] is None
+
+
+def test_jobs_that_do_not_move_are_counted_by_state(tmp_path: Path) -> None:
+    limits = stuck_after_s(deadline_s=30.0, capacity=8)
+
+    def stuck(now: float, up_since: float = 0.0) -> list[int]:
+        with reading(open_engine(journal_path(tmp_path))) as connection:
+            found = stuck_jobs(connection, limits, up_since, now)
+        return [found[s] for s in (JobState.QUEUED, JobState.CPU_RUNNING, JobState.RETRY_WAIT)]
+
+    with real(tmp_path) as store:
+        for lane in (Lane.LIVE, Lane.LIVE, Lane.LIVE, Lane.BACKFILL):
+            store.add(an_order(lane=lane))
+        first, _ = store.claim(2, alone=0).result()
+        store.finish(failure(first, ErrorClass.TASK, 1000.0)).result()
+        assert stuck(1000.0 + 590) == [0, 0, 0]
+        assert stuck(1000.0 + 1000) == [0, 1, 1]
+        assert stuck(1000.0 + 3700) == [1, 1, 1]
+        assert stuck(1000.0 + 3700, up_since=4000.0) == [0, 0, 1]
+        assert stuck(1000.0 + 90_000) == [2, 1, 1]
+        store.now += 90_000
+        store.finish(failure(claimed(store, 1)[0], ErrorClass.DATA, store.now)).result()
+        store.requeue(1)
+        assert stuck(store.now + 3500)[0] == 2
 
 
 def test_a_restart_sends_again_what_was_being_sent(tmp_path: Path) -> None:

@@ -32,10 +32,12 @@ from semwatchd.adapters.sql.schema import (
     upgrade,
 )
 from semwatchd.adapters.sql.sightings import SqlSightingLog
+from semwatchd.adapters.sql.stuck import stuck_jobs
 from semwatchd.adapters.sql.tables import audit, metadata
 from semwatchd.core.errors import EnvironmentFault, JournalInUseError
 from semwatchd.core.job import JobState
 from semwatchd.core.ports import Ending
+from semwatchd.engine.stuck import stuck_after_s
 from tests.deliveries import a_result
 from tests.journals import ROOT, a_sighting, an_order, rows, running_journal, settle
 
@@ -341,6 +343,7 @@ def test_no_daily_question_reads_the_whole_history(tmp_path: Path) -> None:
                 queries.open_counts(connection)
                 list(queries.quarantined(connection))
                 queries.last_done_before(connection, ROOT)
+                stuck_jobs(connection, stuck_after_s(deadline_s=30.0, capacity=8), 0.0, 1.0)
     text = "\n".join(steps)
     for index in ("job_open", "job_alone", "job_identity", "job_set_aside", "outbox_undelivered"):
         assert f"INDEX {index}" in text

@@ -27,7 +27,7 @@ def requeue(connection: Connection, job_id: int, reason: str, now: float) -> boo
             state=JobState.QUEUED,
             lane=Lane.MANUAL,
             attempt=0,
-            not_before=0,
+            not_before=now,
             sha256=None,
             error_class=None,
             reason=None,
