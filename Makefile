@@ -7,9 +7,11 @@ READY  := $(VENV)/.ready
 CYCLES ?= 25
 SEED   ?= 1
 IMAGES ?= 100000
+PENDING ?= 10000
+STARTS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check faults soak bench fmt docs clean
+.PHONY: help run test check faults soak recovery bench fmt docs clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -33,6 +35,9 @@ faults: $(READY) ## break everything around a running daemon, and prove that not
 
 soak: $(READY) ## many small images: does the daemon stay as it began; IMAGES=100000
 	$(BIN)/python -m tests.faults.soak $(IMAGES)
+
+recovery: $(READY) ## how soon a killed daemon works again with many jobs waiting; PENDING=10000 STARTS=10
+	$(BIN)/python -m tests.faults.recovery $(PENDING) $(STARTS)
 
 bench: $(READY) ## time the whole line
 	$(BIN)/semwatchd bench pipeline

@@ -16,11 +16,12 @@ import psutil
 from semwatchd.core.failpoints import FAILPOINTS
 from tests.faults.oracle import Oracle
 from tests.faults.receiver import Mood
-from tests.faults.stand import DEADLINE_S, Stand, full
+from tests.faults.stand import DEADLINE_S, Stand, full, small_disk
 
 Blow = Callable[["Scene", random.Random], None]
 Weather = Callable[["Scene"], AbstractContextManager[None]]
 
+EVENT_QUEUE = 16_384  #: what Linux remembers for one listener, where nobody has changed it
 WHILE_DOWN = 2  #: images that come while the daemon is dead
 
 
@@ -67,6 +68,18 @@ def hang_worker(scene: Scene, rng: random.Random) -> None:
         _signal(worker, signal.SIGKILL)
 
 
+def starve_worker(scene: Scene, rng: random.Random) -> None:
+    """Leave a worker no more memory than it has, for a while."""
+    for worker in rng.sample(workers := scene.stand.workers(), min(1, len(workers))):
+        try:
+            before = worker.rlimit(psutil.RLIMIT_AS)
+            worker.rlimit(psutil.RLIMIT_AS, (worker.memory_info().vms, before[1]))
+            time.sleep(rng.uniform(0.3, 1.0))
+            worker.rlimit(psutil.RLIMIT_AS, before)
+        except psutil.NoSuchProcess:
+            return  # it died of it, as it may
+
+
 def freeze_daemon(scene: Scene, rng: random.Random) -> None:
     daemon = psutil.Process(scene.stand.pid)
     _signal(daemon, signal.SIGSTOP)
@@ -108,6 +121,18 @@ def receiver(mood: Mood, scene: Scene) -> AbstractContextManager[None]:
 
 
 @contextmanager
+def events_overflow(scene: Scene) -> Iterator[None]:
+    """More happens in the folder than the kernel remembers, while nobody looks; images among it."""
+    scene.stand.keep_running()
+    daemon = psutil.Process(scene.stand.pid)
+    _signal(daemon, signal.SIGSTOP)
+    scene.oracle.make_noise(EVENT_QUEUE, f"noise{scene.cycle}")
+    scene.oracle.write_now(scene.cycle, WHILE_DOWN)
+    _signal(daemon, signal.SIGCONT)
+    yield
+
+
+@contextmanager
 def drop_away(scene: Scene) -> Iterator[None]:
     """The host's share is not mounted."""
     away = scene.stand.drop.rename(scene.stand.drop.with_name("drop.away"))
@@ -138,6 +163,13 @@ def root_emptied(scene: Scene) -> Iterator[None]:
             yield
         finally:
             scene.stand.site.watched.rmdir()
+
+
+@contextmanager
+def root_covered(scene: Scene) -> Iterator[None]:
+    """Another, empty file system is mounted over the watched folder, and unmounted again."""
+    with scene.oracle.gate.shut(), _hindered(scene), small_disk(scene.stand.site.watched):
+        yield
 
 
 @contextmanager
@@ -172,6 +204,7 @@ BLOWS: Mapping[str, Blow] = {
     "all workers killed": kill_all_workers,
     "worker stopped for a while": stop_worker,
     "worker hangs": hang_worker,
+    "worker out of memory": starve_worker,
     "daemon frozen for a while": freeze_daemon,
     "daemon killed": kill_daemon,
     "whole group killed": kill_group,
@@ -182,6 +215,7 @@ RECEIVER: Mapping[str, Weather] = {
     f"receiver {mood}": partial(receiver, mood) for mood in Mood if mood is not Mood.WELL
 }
 SURROUNDINGS: Mapping[str, Weather] = {
+    "event queue overflows": events_overflow,
     "drop folder away": drop_away,
     "root away": root_away,
     "root emptied": root_emptied,
@@ -194,6 +228,7 @@ def weathers(*, own_disk: bool) -> tuple[Mapping[str, Weather], tuple[str, ...]]
     skipped = []
     for name, weather, possible in (
         ("state disk full", disk_full, own_disk),
+        ("root covered", root_covered, own_disk),
         ("root unreadable", root_unreadable, os.geteuid() != 0),
     ):
         if possible:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from semwatchd.core.paths import escape
 from tests.faults.evidence import Evidence, JobRow
 from tests.faults.truth import Fate, Truth
 
@@ -144,4 +145,4 @@ def _was_blamed(truth: Truth, holders: Mapping[str, Sequence[JobRow]]) -> bool:
 
 
 def _named(truth: Truth) -> str:
-    return f"{truth.path} ({truth.way}, cycle {truth.cycle}, sha256 {truth.sha256[:12]})"
+    return f"{escape(truth.path)} ({truth.way}, cycle {truth.cycle}, sha256 {truth.sha256[:12]})"

@@ -27,6 +27,7 @@ MIX = {
     "slow": 3,
     "preallocated": 3,
     "reopened": 2,
+    "dated": 2,
     "moved in": 1,
     "sent again": 2,
     "written over": 2,
@@ -37,6 +38,8 @@ MIX = {
     "link": 1,
 }
 SIZES_PX = (96,) * 14 + (512,) * 5 + (1536,)  #: mostly quick, now and then one long enough to be killed at
+ODDITIES = ("",) * 20 + (" of two words", "_line\nbreak", "_\udcff", "_" + "x" * 200)  #: in names
+CLOCK_ERRORS_S = (-3600.0, 3600.0, -1e9, 1e9)
 HOSTILE = (gigapixel, zero_width, many_samples, text_as_width)
 MOVED_IN = 4  #: images in a folder that arrives whole
 CHANNELS = 6  #: files being written at the same time
@@ -57,7 +60,7 @@ class Shot:
 
     @property
     def name(self) -> str:
-        return f"W{self.seed % 4 + 1:02d}_{self.seed}.tif"
+        return f"W{self.seed % 4 + 1:02d}_{self.seed}{ODDITIES[self.seed % len(ODDITIES)]}.tif"
 
 
 class Oracle:
@@ -96,6 +99,14 @@ class Oracle:
         rng.shuffle(ways)
         return [self._shot(way, cycle, rng) for way in ways]
 
+    def make_noise(self, events: int, name: str) -> None:
+        """Let at least so many things happen to temporary files, which the daemon leaves alone."""
+        with self.gate.passing():
+            noisy = self._root / f"{name}.tmp"
+            for _ in range(events // 2):  # made and closed
+                noisy.touch()
+                noisy.unlink()
+
     def write_now(self, cycle: int, count: int) -> list[Truth]:
         """Write plain images, done when this returns."""
         rng, before = random.Random(cycle), len(self.truths)
@@ -126,6 +137,9 @@ class Oracle:
                     self._send_again(shot)
                 case "written over":
                     self._write_over(shot)
+                case "dated":
+                    self._write("direct", self._path(shot), shot)
+                    self._set_date(self._path(shot), shot)
                 case "hostile" | "empty":
                     self._write_bad(shot)
                 case "pipe" | "link":
@@ -140,6 +154,11 @@ class Oracle:
         data = picture(shot.seed, shot.size_px)
         written = write(writer, path, data, lambda: time.sleep(PAUSE_S))
         self._know(shot, path, written.sha256, Fate.QUARANTINED if writer == "broken" else Fate.STORED)
+
+    def _set_date(self, path: Path, shot: Shot) -> None:
+        """Give it the time of a clock that goes wrong, as a copy with its dates would have."""
+        then = time.time() + CLOCK_ERRORS_S[shot.seed % len(CLOCK_ERRORS_S)]
+        os.utime(path, (then, then))
 
     def _move_in(self, shot: Shot) -> None:
         folder = self._staging / f"{shot.folder}_{shot.seed}"

@@ -34,7 +34,7 @@ class Start:
 
 
 class Stand:
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, *, deadline_s: float = DEADLINE_S) -> None:
         self.site = Site(base)
         self.drop = base / "drop"
         self.drop.mkdir(parents=True)
@@ -51,7 +51,7 @@ class Stand:
                 {"kind": "http", "name": "mes", "url": self.receiver.url, "timeout_s": 1.0},
                 {"kind": "filedrop", "name": "drop", "directory": str(self.drop)},
             ],
-            workers={"count": 2, "pin": False, "deadline_s": DEADLINE_S},
+            workers={"count": 2, "pin": False, "deadline_s": deadline_s},
         )
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.recovery import measure
 from tests.faults.run import Report, run
 from tests.faults.soak import Soak
 from tests.faults.soak import report as soak_report
@@ -37,3 +38,8 @@ def test_a_short_soak_reaches_its_end(tmp_path: Path) -> None:
     said = soak_report(Soak(tmp_path, 60, say=lambda _: None).run())
     assert said["images"] >= 60
     assert said["cpu_ms_per_image_late"] > 0
+
+
+def test_recovery_with_a_backlog_is_measured(tmp_path: Path) -> None:
+    (took_s,) = measure(tmp_path, 40, 1, lambda _: None)
+    assert 0 < took_s < 30
