@@ -79,6 +79,8 @@ class Child:
     def ask_for_stacks(self, now: float) -> None:
         """Let it write down where each of its threads is. A stopped process does not hear this."""
         self.dump_asked_at = now
+        os.ftruncate(self._stacks, 0)  # an earlier question may have been answered in time after all
+        os.lseek(self._stacks, 0, os.SEEK_SET)  # shared with the child
         self.process.send_signal(signal.SIGUSR1)
 
     def stacks(self) -> str:
