@@ -25,7 +25,7 @@ Next, as root:
   sysctl --system                          # and raises the inotify limits
   semwatchd config check {DEFAULT_PATH}
   systemctl daemon-reload
-  systemctl enable --now semwatchd
+  systemctl enable --now semwatchd semwatchd-audit.timer
   systemctl status semwatchd"""
 
 ELSEWHERE = f"""\

@@ -28,6 +28,8 @@ def test_each_file_goes_where_systemd_looks_for_it(tmp_path: Path) -> None:
     said = installed(tmp_path)
     assert {
         UNIT,
+        "etc/systemd/system/semwatchd-audit.service",
+        "etc/systemd/system/semwatchd-audit.timer",
         "etc/sysusers.d/semwatchd.conf",
         "etc/tmpfiles.d/semwatchd.conf",
         "etc/sysctl.d/60-semwatchd.conf",
@@ -39,9 +41,10 @@ def test_each_file_goes_where_systemd_looks_for_it(tmp_path: Path) -> None:
 
 def test_the_unit_starts_the_python_that_installed_it(tmp_path: Path) -> None:
     installed(tmp_path)
-    unit = (tmp_path / UNIT).read_text()
-    assert f"ExecStart={sys.executable} -P -m semwatchd run\n" in unit
-    assert ANY_SEMWATCHD not in unit
+    for name, command in (("semwatchd", "run"), ("semwatchd-audit", "audit")):
+        unit = (tmp_path / UNIT).with_name(f"{name}.service").read_text()
+        assert f"ExecStart={sys.executable} -P -m semwatchd {command}\n" in unit
+        assert ANY_SEMWATCHD not in unit
 
 
 @pytest.mark.parametrize(
