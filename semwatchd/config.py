@@ -25,7 +25,7 @@ from semwatchd.complaints import complaint
 from semwatchd.core.errors import ConfigError
 from semwatchd.core.plan import Plan
 from semwatchd.engine.relay import RelaySettings
-from semwatchd.engine.settings import QueueSettings, WorkerSettings
+from semwatchd.engine.settings import AuditSettings, QueueSettings, WorkerSettings
 from semwatchd.engine.watched import WatchSettings, overlapping_roots
 from semwatchd.pipeline.settings import PlanSettings, plan_from
 
@@ -72,6 +72,7 @@ class Config(BaseSettings):
     plans: dict[str, PlanSettings] = Field(default_factory=lambda: {"default": PlanSettings()})
     workers: WorkerSettings = WorkerSettings()
     queue: QueueSettings = QueueSettings()
+    audit: AuditSettings = AuditSettings()
     http: HttpServerSettings = HttpServerSettings()
     relay: RelaySettings = RelaySettings()
     guard: GuardSettings = GuardSettings()
@@ -255,6 +256,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "plans": PlanSettings,
     "workers": WorkerSettings,
     "queue": QueueSettings,
+    "audit": AuditSettings,
     "http": HttpServerSettings,
     "relay": RelaySettings,
     "guard": GuardSettings,

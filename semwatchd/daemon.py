@@ -18,8 +18,10 @@ import structlog
 from semwatchd.adapters.http_api import HttpServer, build_app
 from semwatchd.adapters.probe import ignore_lease_signal
 from semwatchd.adapters.prometheus import GaugeSnapshot, PrometheusTelemetry
+from semwatchd.adapters.sql.schema import journal_path
 from semwatchd.adapters.systemd import service_manager
 from semwatchd.adapters.watching import WatchedFolders
+from semwatchd.audit import Auditor
 from semwatchd.config import Config
 from semwatchd.core.version import VERSION
 from semwatchd.engine.crew import Crew
@@ -31,6 +33,7 @@ from semwatchd.lookout import health_part, watching
 from semwatchd.overview import Overview
 from semwatchd.reload import LiveConfig
 
+AUDIT_END_S = 2.0
 TURN_S = 0.2  # longest turn of the main loop, so that a stop is never far
 STUCK_S = 180.0  # a loop silent for longer is stuck, and /livez says so
 OPENING_S = 600.0  # for the upgrade and the recovery of a journal of many years
@@ -93,6 +96,7 @@ class Daemon:
             line = stack.enter_context(running_line(self._config, around, self._resight))
             stack.enter_context(self._announcing(port))
             stack.enter_context(self._overviewing(line))
+            stack.enter_context(self._auditing())
             while not self._stopping:
                 with watching(self._in_force.folders, line, around) as self._folders:
                     self._turn(line)
@@ -207,6 +211,23 @@ class Daemon:
         finally:
             stop.set()
             thread.join()
+
+    @contextmanager
+    def _auditing(self) -> Iterator[None]:
+        auditor = Auditor(
+            journal_path(self._config.state_dir),
+            lambda: self._in_force.config.watch,
+            self._telemetry.audited,
+            self._health,
+            self._log,
+        )
+        stop = threading.Event()
+        thread = self._crew.start("auditor", partial(auditor.run, self._config.audit.every_s, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(AUDIT_END_S)  # it only reads: what is left of it may die with the process
 
     def _disk_usage(self) -> tuple[int, int]:
         usage = shutil.disk_usage(self._config.state_dir)

@@ -115,6 +115,8 @@ class PrometheusTelemetry:
         self._last_image = _gauge(registry, "last_image_timestamp_seconds", "Newest stored image.", "tool")
         self._beat = _gauge(registry, "loop_last_beat_timestamp_seconds", "Last turn of a loop.", "loop")
         self._config = Info("semwatchd_config", "The configuration in force.", registry=registry)
+        self._gap = _gauge(registry, "conservation_gap", "Unaccounted for at the last audit.")
+        self._gap.set(float("nan"))
         self._config_good = _gauge(registry, "config_reload_success", "1: the last reload was taken.")
         Info("semwatchd_build", "What is running.", registry=registry).info({"version": VERSION})
         registry.register(_AtScrape(gauges))
@@ -204,6 +206,10 @@ class PrometheusTelemetry:
     def config_refused(self) -> None:
         """Record that the last one read was not taken."""
         self._config_good.set(0)
+
+    def audited(self, gap: int) -> None:
+        """Record what the last audit could not account for."""
+        self._gap.set(gap)
 
     def beat(self, loop: str) -> None:
         """Record that a loop has turned."""

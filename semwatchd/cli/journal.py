@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from semwatchd.adapters.sql import operator
 from semwatchd.adapters.sql.journal import open_engine, reading, writing
 from semwatchd.adapters.sql.queries import job_details, outbox_rows, quarantined, totals
+from semwatchd.audit import Audit, audit
 from semwatchd.cli.exits import (
     DONE,
     FINDINGS,
@@ -30,7 +31,6 @@ from semwatchd.cli.exits import (
 from semwatchd.config import Config
 from semwatchd.core.job import DeliveryState
 from semwatchd.core.paths import escape
-from semwatchd.offline.audit import Audit, audit
 
 quarantine_app = typer.Typer(help="Images set aside for a person.", no_args_is_help=True)
 outbox_app = typer.Typer(help="Events on their way to the MES.", no_args_is_help=True)
@@ -54,7 +54,7 @@ def status_command(config: ConfigOption = None, *, as_json: JsonOption = False) 
 def audit_command(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Hold every watched folder against the journal: exit 0 when nothing is unaccounted for."""
     settings = load_or_defaults(config)
-    report = audit(settings, existing_journal(settings), structlog.get_logger("semwatchd"))
+    report = audit(settings.watch, existing_journal(settings), structlog.get_logger("semwatchd"))
     if as_json:
         print_json(asdict(report) | {"gap": report.gap, "balanced": report.gap == 0})
     else:

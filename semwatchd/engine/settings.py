@@ -1,4 +1,4 @@
-"""What the operator says of workers and queue."""
+"""What the operator says of workers, queue and audit."""
 
 from __future__ import annotations
 
@@ -52,3 +52,11 @@ class QueueSettings(BaseModel):
     drain_s: Annotated[
         float, Field(ge=0, le=600, description="Time for running images to finish when the daemon stops.")
     ] = 20.0
+
+
+class AuditSettings(BaseModel):
+    """How often the daemon holds the folders against the journal by itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    every_s: Annotated[float, Field(ge=1, le=604_800, description="Time between two audits.")] = 3600.0

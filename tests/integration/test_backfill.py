@@ -15,10 +15,10 @@ import pytest
 from rich.console import Console
 
 from semwatchd.adapters.sql.schema import journal_path, prepare_journal
+from semwatchd.audit import Audit, audit
 from semwatchd.config import Config, check_config
 from semwatchd.core.errors import ConfigError, EnvironmentFault
 from semwatchd.offline import backfill as backfill_module
-from semwatchd.offline.audit import Audit, audit
 from semwatchd.offline.backfill import Summary, backfill
 from tests.fakes import ListLog
 from tests.images import write_image, write_truncated
@@ -40,7 +40,7 @@ def run(config: Config, root: Path) -> Summary:
 
 
 def audited(config: Config) -> Audit:
-    return audit(config, journal_path(config.state_dir), ListLog())
+    return audit(config.watch, journal_path(config.state_dir), ListLog())
 
 
 def test_a_folder_is_measured_once_and_its_books_balance(tmp_path: Path) -> None:
