@@ -7,7 +7,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from semwatchd.adapters.watching import WatchedFolders
 from semwatchd.core.job import SightingState
 from semwatchd.core.naming import NameRules
 from semwatchd.core.plan import Plan
-from semwatchd.core.ports import FolderHealth, FolderState
+from semwatchd.core.ports import FolderHealth, FolderState, Sight
 from semwatchd.engine.intake import Intake
 from semwatchd.engine.intake_loop import IntakeLoop
 from semwatchd.engine.settling import Patience
@@ -313,12 +313,24 @@ def test_a_network_share_is_only_scanned(root: Path, log: MemorySightingLog) -> 
     site.stop()
 
 
-def test_after_an_overflow_a_scan_finds_everything(root: Path, log: MemorySightingLog) -> None:
+def test_after_an_overflow_a_scan_finds_everything(
+    root: Path, log: MemorySightingLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = Site(root, log, hints=5)
     site.start()
+    (watcher,) = site.source._watchers.values()
+    drain, may_drain = site.source.drain, threading.Event()
+
+    def drain_later(limit: int, timeout_s: float) -> Sequence[Sight]:
+        may_drain.wait(15)
+        return drain(limit, timeout_s)
+
+    monkeypatch.setattr(site.source, "drain", drain_later)
     whole = picture(root.parent / "whole.tif").read_bytes()
     for number in range(300):
         (root / f"{number:03}.tif").write_bytes(whole)
+    until(watcher.missed.is_set)
+    may_drain.set()
     until(lambda: len(site.ready) == 300)
     site.stop()
     assert site.telemetry.named("watcher_overflowed")
