@@ -17,7 +17,14 @@ from sqlalchemy import Connection
 
 from semwatchd.adapters.sql import operator
 from semwatchd.adapters.sql.journal import open_engine, reading, writing
-from semwatchd.adapters.sql.queries import job_details, outbox_rows, quarantined, totals
+from semwatchd.adapters.sql.queries import (
+    job_details,
+    outbox_rows,
+    outdated,
+    outdated_counts,
+    quarantined,
+    totals,
+)
 from semwatchd.audit import Audit, audit
 from semwatchd.cli.exits import (
     DONE,
@@ -40,15 +47,38 @@ TIMES = frozenset({"at", "not_before"})  # besides all that ends in "_at"
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it goes into the audit trail.")]
 
 
-def status_command(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+def status_command(
+    config: ConfigOption = None,
+    *,
+    only_outdated: Annotated[
+        bool, typer.Option("--outdated", help="Results whose plan is no longer in the configuration.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="With --outdated: list at most so many.")] = 1000,
+    as_json: JsonOption = False,
+) -> None:
     """Count files, jobs and deliveries by state."""
-    with reading(open_engine(existing_journal(load_or_defaults(config)))) as connection:
+    settings = load_or_defaults(config)
+    with reading(open_engine(existing_journal(settings))) as connection:
+        if only_outdated:
+            _show_outdated(connection, settings, limit, as_json=as_json)
+            return
         counted = asdict(totals(connection))
     if as_json:
         print_json(counted)
         return
     for title, counts in counted.items():
         _print_table([{"state": state, "count": count} for state, count in counts.items()], title)
+
+
+def _show_outdated(connection: Connection, settings: Config, limit: int, *, as_json: bool) -> None:
+    current = sorted({settings.plan(name).plan_hash for name in settings.plans})
+    counts = outdated_counts(connection, current)
+    rows = [_readable(row) for row in outdated(connection, current, limit)]
+    if as_json:
+        print_json({"current_plans": current, "outdated": counts, "results": rows})
+        return
+    print(f"{sum(counts.values())} result(s) of {len(counts)} plan(s) that are no longer configured")
+    _print_table(rows, "outdated results")
 
 
 def audit_command(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:

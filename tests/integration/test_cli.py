@@ -190,6 +190,20 @@ def test_status_and_audit_count_for_programs(config: Path) -> None:
     assert (done.returncode, report["balanced"], report["gap"]) == (0, True, 0)
 
 
+def test_results_of_a_plan_no_longer_configured_are_named(config: Path, tmp_path: Path) -> None:
+    assert json.loads(semwatchd("status", "--outdated", "-c", config, "--json").stdout)["outdated"] == {}
+    changed = tmp_path / "changed.toml"
+    changed.write_text(config.read_text() + '[plans.default]\nstages = ["intensity"]\n')
+    told = json.loads(semwatchd("status", "--outdated", "-c", changed, "--json").stdout)
+    (found,) = told["results"]
+    assert found["path"].endswith("/good.tif")
+    assert told["outdated"] == {found["plan_hash"]: 1}
+    assert found["plan_hash"] not in told["current_plans"]
+    assert found["code_version"]
+    table = semwatchd("status", "--outdated", "-c", changed)
+    assert table.stdout.startswith("1 result(s) of 1 plan(s) that are no longer configured\n")
+
+
 def test_an_audit_with_findings_ends_with_1(config: Path) -> None:
     stranger = config.parent / "tool" / "new\n.tif"
     write_image(stranger, 9)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,6 +117,28 @@ def job_details(connection: Connection, job_id: int) -> dict[str, Any] | None:
         "result": _result_summary(stored) if stored else None,
         "audit": [dict(entry._mapping) for entry in trail],  # noqa: SLF001 — SQLAlchemy's public name for it
     }
+
+
+def outdated_counts(connection: Connection, current: Collection[str]) -> Counts:
+    """Count the results made under plans other than the ``current`` ones, by plan hash."""
+    return _count_by(connection, job.c.plan_hash, _is_outdated(current))
+
+
+def outdated(connection: Connection, current: Collection[str], limit: int) -> Iterator[dict[str, Any]]:
+    """Yield the results made under plans other than the ``current`` ones, oldest first."""
+    query = (
+        select(job.c.id, job.c.path, job.c.plan_hash, result.c.code_version, result.c.stored_at)
+        .join(result)
+        .where(_is_outdated(current))
+        .order_by(job.c.id)
+        .limit(limit)
+    )
+    for row in connection.execute(query):
+        yield {name: getattr(row, name) for name in ("id", "path", "plan_hash", "code_version", "stored_at")}
+
+
+def _is_outdated(current: Collection[str]) -> ColumnElement[bool]:
+    return and_(job.c.state == "stored", job.c.plan_hash.not_in(current))
 
 
 def outbox_rows(connection: Connection, state: str | None, limit: int) -> Iterator[dict[str, Any]]:
