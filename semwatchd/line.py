@@ -41,6 +41,7 @@ from semwatchd.engine.supervisor import Limits, WorkerPool
 
 #: Named, not imported: the supervisor holds no numpy.
 ANALYSER = "semwatchd.analyser:build"
+JOIN_TURN_S = 0.2  # so that a second wish to stop is heard at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +203,9 @@ def _running_relays(config: Config, journal: Journal, around: Surroundings) -> I
         for relay in relays:
             relay.wake()
         for thread in threads:
-            thread.join()
+            # In a hurry a send under way is left alone; the next start sends it again, under the same id.
+            while thread.is_alive() and not around.hurried():
+                thread.join(JOIN_TURN_S)
 
 
 def _guarded(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,3 +150,29 @@ def test_a_first_sigterm_lets_the_workers_finish_and_a_second_does_not_wait(tmp_
         assert daemon.process.wait(10.0) == 0
         assert psutil.wait_procs(workers, timeout=5)[1] == [], "orphans live"
     assert site.rows("select state, attempt from job") == [("queued", 0)]
+
+
+def test_a_second_sigterm_does_not_wait_for_a_receiver_that_does_not_answer(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        deaf.settimeout(20.0)
+        mes = {
+            "kind": "http",
+            "name": "mes",
+            "url": f"http://127.0.0.1:{deaf.getsockname()[1]}/",
+            "timeout_s": 60,
+        }
+        site.configure(destinations=[mes])
+        with site.running() as daemon:
+            (site.watched / "one.tif").write_bytes(picture(1))
+            connection, _ = deaf.accept()
+            with connection:
+                daemon.process.terminate()
+                with pytest.raises(subprocess.TimeoutExpired):
+                    daemon.process.wait(2.0)
+                daemon.process.terminate()
+                assert daemon.process.wait(10.0) == 0
+    site.configure()
+    with site.running() as daemon:
+        assert daemon.stop() == 0
+    assert site.rows("select state, attempts from outbox") == [("pending", 0)]
