@@ -5,7 +5,6 @@ from __future__ import annotations
 import faulthandler
 import os
 import shutil
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from semwatchd.engine.crew import Crew
 from semwatchd.engine.disk import DiskGuard
 from semwatchd.engine.health import Health, HealthBoard
 from semwatchd.engine.heartbeat import Heartbeat, Rate, status_line
+from semwatchd.engine.wishes import Wishes
 from semwatchd.line import Line, Surroundings, running_line
 from semwatchd.lookout import health_part, watching
 from semwatchd.overview import Overview
@@ -57,10 +57,7 @@ class Daemon:
     def __init__(self, config: Config, load: Callable[[], Config]) -> None:
         self._config = config
         self._log = structlog.get_logger("semwatchd")
-        self._stopping = False
-        self._told_to_stop = False
-        self._hurried = False
-        self._reload_asked = False
+        self._wishes = Wishes()
         self._started = False
         self._overview: Overview | None = None
         self._folders: WatchedFolders | None = None
@@ -69,7 +66,7 @@ class Daemon:
             gauges=lambda: self._overview.gauges() if self._overview else GaugeSnapshot(),
         )
         self._health = HealthBoard(time.time, self._log)
-        self._crew = Crew(self._log, self._ask_to_stop)
+        self._crew = Crew(self._log, self._wishes.stop)
         self._manager = service_manager(os.environ, self._log)
         self._heartbeat = Heartbeat(
             self._manager, alive=self._alive, status=self._status, clock=time.monotonic, log=self._log
@@ -87,17 +84,19 @@ class Daemon:
             telemetry=self._telemetry,
             health=self._health,
             crew=self._crew,
-            hurried=lambda: self._hurried,
+            hurried=lambda: self._wishes.hurried,
         )
         with ExitStack() as stack:
-            self._take_signals()
+            faulthandler.enable()  # systemd ends a hung service by SIGABRT: the log then has all stacks
+            ignore_lease_signal()
+            self._wishes.take_signals()
             self._manager.extend(OPENING_S)
             port = stack.enter_context(self._serving())
             line = stack.enter_context(running_line(self._config, around, self._resight))
             stack.enter_context(self._announcing(port))
             stack.enter_context(self._overviewing(line))
             stack.enter_context(self._auditing())
-            while not self._stopping:
+            while not self._wishes.stopping:
                 with watching(self._in_force.folders, line, around) as self._folders:
                     self._turn(line)
                     self._announce_end()
@@ -108,7 +107,7 @@ class Daemon:
         """Keep the line moving until it is time to stop, or other folders are to be watched."""
         if self._started:
             self._manager.ready()
-        while not self._stopping:
+        while not self._wishes.stopping:
             line.dispatcher.step(TURN_S)
             self._telemetry.beat("dispatcher")
             if not self._started and line.pool.ready_count and self._folders_armed():
@@ -116,11 +115,11 @@ class Daemon:
                 self._log.info("daemon_ready")
                 self._manager.ready()
             self._heartbeat.turn()
-            if self._reload_asked and self._reload():
+            if self._wishes.take_reload() and self._reload():
                 return
 
     def _announce_end(self) -> None:
-        if not self._stopping:
+        if not self._wishes.stopping:
             return
         self._started = False
         self._log.info("daemon_stopping")
@@ -128,7 +127,6 @@ class Daemon:
         self._manager.extend(self._config.queue.drain_s + CLOSING_S)
 
     def _reload(self) -> bool:
-        self._reload_asked = False
         self._manager.reloading()
         taken = self._in_force.reload()
         if not taken:
@@ -152,27 +150,6 @@ class Daemon:
         queued = self._overview.queued if self._overview else 0
         rate = self._rate.per_min(self._telemetry.images_ended)
         return status_line(queued, rate, self._health.snapshot())
-
-    def _take_signals(self) -> None:
-        faulthandler.enable()  # systemd ends a hung service by SIGABRT: the log then has every thread's stack
-        ignore_lease_signal()
-        signal.signal(signal.SIGHUP, self._ask_to_reload)  # a closed terminal must not end the service
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_stop_signal)
-
-    def _ask_to_stop(self) -> None:
-        self._stopping = True
-
-    def _on_stop_signal(self, *_: object) -> None:
-        """Only set flags: a handler may interrupt anything, also itself, and a thread that takes the lock
-        of an Event twice waits for itself.
-        """
-        self._hurried = self._told_to_stop
-        self._told_to_stop = self._stopping = True
-
-    def _ask_to_reload(self, *_: object) -> None:
-        """Only set a flag, as above."""
-        self._reload_asked = True
 
     @contextmanager
     def _serving(self) -> Iterator[int]:
