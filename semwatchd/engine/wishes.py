@@ -8,8 +8,8 @@ import signal
 class Wishes:
     """Flags that the main loop looks at.
 
-    The handlers only set them: a handler may interrupt anything, also itself, and a thread that takes the lock
-    of an Event twice waits for itself.
+    The handlers only set them: a handler may interrupt anything, also itself, and a thread that takes the
+    lock of an Event twice waits for itself.
     """
 
     def __init__(self) -> None:
