@@ -13,6 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_once
 
 from semwatchd.adapters.sql.claims import claim
 from semwatchd.adapters.sql.journal import Journal
+from semwatchd.adapters.sql.rows import shallow
 from semwatchd.adapters.sql.tables import HOLDS_IDENTITY, OPEN_JOBS, job, outbox, result
 from semwatchd.core.job import MAX_ATTEMPTS, DeliveryState, ErrorClass, Failure, Job, JobState, Result
 from semwatchd.core.ports import Ending, RenderedEvent
@@ -237,9 +238,9 @@ def _result_row(measured: Result, now: float) -> dict[str, Any]:
     registration = measured.registration
     return {
         "job_id": measured.job.id,
-        "facts": json.dumps(asdict(measured.facts)),
+        "facts": json.dumps(shallow(measured.facts)),
         "measurements": json.dumps(dict(measured.measurements)),
-        "registration": json.dumps(asdict(registration)) if registration else None,
+        "registration": json.dumps(shallow(registration)) if registration else None,
         "warnings": json.dumps(measured.warnings),
         "elapsed_ms": json.dumps(dict(measured.elapsed_ms)),
         "cpu_ms": json.dumps(dict(measured.cpu_ms)),

@@ -25,7 +25,17 @@ def remember_plan(connection: Connection, plan: Plan) -> None:
 
     Of plans with one hash the newest stands: its reference holds the same bytes, and is where it says.
     """
-    connection.execute(_KEEP_PLAN, {"plan_hash": plan.plan_hash, "document": json.dumps(asdict(plan))})
+    connection.execute(_KEEP_PLAN, {"plan_hash": plan.plan_hash, "document": _document_of(plan)})
+
+
+@lru_cache(maxsize=64)
+def _document_of(plan: Plan) -> str:
+    return json.dumps(asdict(plan))
+
+
+def shallow(noun: Any) -> dict[str, Any]:  # noqa: ANN401 — any dataclass
+    """Return the fields of a flat dataclass; ``asdict`` would copy each of them."""
+    return {name: getattr(noun, name) for name in noun.__dataclass_fields__}
 
 
 @lru_cache(maxsize=64)

@@ -6,13 +6,12 @@ import json
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, insert, select, text, update
 
 from semwatchd.adapters.sql.journal import Journal, reading
-from semwatchd.adapters.sql.rows import remember_plan
+from semwatchd.adapters.sql.rows import remember_plan, shallow
 from semwatchd.adapters.sql.tables import SETTLING, job, sighting
 from semwatchd.core.job import JobState, SightingState
 from semwatchd.core.naming import UNKNOWN_TYPE
@@ -54,9 +53,13 @@ _VANISH = (
 _SETTLE = (
     update(sighting)
     .where(sighting.c.id == bindparam("this_id"))
-    .values({name: bindparam(name) for name in ("size", "mtime_ns", "ino", "state", "reason", "changed_at")})
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("size", "mtime_ns", "ino", "state", "reason", "job_id", "changed_at")
+        }
+    )
 )
-_LINK_JOB = update(sighting).where(sighting.c.id == bindparam("this_id")).values(job_id=bindparam("its_job"))
 
 
 class SqlSightingLog:
@@ -166,10 +169,7 @@ def record_ready(connection: Connection, seen: Sighting, order: JobOrder, now: f
     if _is_known(connection, seen.root, seen.relpath, seen.stamp):
         _vanished(connection, seen.root, seen.relpath, now)
         return
-    sighting_id, first_seen = _settle(connection, seen, SightingState.READY, None, now)
-    remember_plan(connection, order.plan)
-    job_id = connection.execute(_INSERT_JOB, _job_row(seen, order, first_seen)).lastrowid
-    connection.execute(_LINK_JOB, {"this_id": sighting_id, "its_job": job_id})
+    _settle(connection, seen, SightingState.READY, now, order=order)
 
 
 def _settling(connection: Connection, seen: Sighting, now: float) -> None:
@@ -178,26 +178,39 @@ def _settling(connection: Connection, seen: Sighting, now: float) -> None:
 
 
 def _settle(
-    connection: Connection, seen: Sighting, state: SightingState, reason: str | None, now: float
-) -> tuple[int, float]:
-    """Give this version its final state and supersede older ones; return its id and its first sight."""
+    connection: Connection,
+    seen: Sighting,
+    state: SightingState,
+    now: float,
+    *,
+    order: JobOrder | None = None,
+    reason: str | None = None,
+) -> None:
+    """Give this version its final state and its job, if one is ordered, and supersede older versions."""
     place = _place(seen.root, seen.relpath)
     connection.execute(_SUPERSEDE, place | {"now": now})
     settling = connection.execute(_FIND_SETTLING, place).first()
-    settled = _row(seen, state, reason, now)
+    first_seen = settling.first_seen if settling else now
+    job_id = _queue_job(connection, seen, order, first_seen) if order else None
+    settled = _row(seen, state, reason, now) | {"job_id": job_id}
     if settling is None:
-        return connection.execute(_INSERT, settled | {"first_seen": now}).lastrowid, now
+        connection.execute(_INSERT, settled | {"first_seen": now})
+        return
     for name in ("root", "directory", "name"):
         del settled[name]
     connection.execute(_SETTLE, settled | {"this_id": settling.id})
-    return settling.id, settling.first_seen
+
+
+def _queue_job(connection: Connection, seen: Sighting, order: JobOrder, first_seen: float) -> int:
+    remember_plan(connection, order.plan)
+    return connection.execute(_INSERT_JOB, _job_row(seen, order, first_seen)).lastrowid
 
 
 def _ignored(connection: Connection, seen: Sighting, reason: str, now: float) -> None:
     if _is_known(connection, seen.root, seen.relpath, seen.stamp):
         _vanished(connection, seen.root, seen.relpath, now)
     else:
-        _settle(connection, seen, SightingState.IGNORED, reason, now)
+        _settle(connection, seen, SightingState.IGNORED, now, reason=reason)
 
 
 def _vanished(connection: Connection, root: str, relpath: str, now: float) -> None:
@@ -236,7 +249,7 @@ def _job_row(seen: Sighting, order: JobOrder, detected_at: float) -> dict[str, A
         "root": seen.root,
         "size": seen.stamp.size,
         "mtime_ns": seen.stamp.mtime_ns,
-        **asdict(order.context),
+        **shallow(order.context),
         "lane": order.lane,
         "state": JobState.QUEUED,
         "warnings": json.dumps(order.warnings),
