@@ -102,6 +102,16 @@ def test_a_change_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
         assert noted(tmp_path) == ["whole"]
 
 
+def test_a_row_that_is_no_text_is_no_sick_disk(tmp_path: Path) -> None:
+    def read_it(connection: Connection) -> object:
+        return connection.exec_driver_sql("SELECT CAST(x'ff' AS TEXT)").scalar_one()
+
+    with running_journal(tmp_path) as journal:
+        assert "decode" in str(journal.submit(read_it).exception(timeout=5))
+        journal.submit(note("goes on")).result()
+    assert noted(tmp_path) == ["goes on"]
+
+
 def test_what_is_done_is_seen_by_others(tmp_path: Path) -> None:
     with running_journal(tmp_path) as journal:
         for number in range(20):

@@ -151,9 +151,9 @@ class Journal:
     def _commit(self, connection: Connection, group: list[_Change]) -> None:
         try:
             values = _in_one_transaction(connection, [change.work for change in group])
-        except OperationalError:
-            raise
-        except Exception as error:  # noqa: BLE001 — whoever holds the future hears of it
+        except Exception as error:  # whoever holds the future hears of it
+            if _is_sick_disk(error):
+                raise
             if len(group) == 1:
                 group[0].done.set_exception(error)
                 return
@@ -162,6 +162,11 @@ class Journal:
         else:
             for change, value in zip(group, values, strict=True):
                 change.done.set_result(value)
+
+
+def _is_sick_disk(error: Exception) -> bool:
+    """Tell what may pass, such as a full disk, from text in a row that is none, which never will."""
+    return isinstance(error, OperationalError) and "Could not decode" not in str(error.orig)
 
 
 def _in_one_transaction(connection: Connection, works: list[Callable[[Connection], Any]]) -> list[Any]:
