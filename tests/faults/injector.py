@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import psutil
 
@@ -222,20 +222,34 @@ SURROUNDINGS: Mapping[str, Weather] = {
 }
 
 
-def weathers(*, own_disk: bool) -> tuple[Mapping[str, Weather], tuple[str, ...]]:
+def weathers(*, own_disk: bool, may_forbid: bool) -> tuple[Mapping[str, Weather], tuple[str, ...]]:
     """Return what can be had on this machine, and the names of what cannot."""
     here = {**RECEIVER, **SURROUNDINGS}
     skipped = []
     for name, weather, possible in (
         ("state disk full", disk_full, own_disk),
         ("root covered", root_covered, own_disk),
-        ("root unreadable", root_unreadable, os.geteuid() != 0),
+        ("root unreadable", root_unreadable, may_forbid),
     ):
         if possible:
             here[name] = weather
         else:
             skipped.append(name)
     return here, tuple(skipped)
+
+
+def may_forbid(folder: Path) -> bool:
+    """Whether a folder can be closed to ourselves; root passes every door."""
+    probe = folder / "closed"
+    probe.mkdir(mode=0)
+    try:
+        list(probe.iterdir())
+    except PermissionError:
+        return True
+    else:
+        return False
+    finally:
+        probe.rmdir()
 
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:

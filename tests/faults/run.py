@@ -16,7 +16,7 @@ from semwatchd.offline.stand import StandError
 from semwatchd.offline.summary import percentile
 from tests.daemon import until
 from tests.faults.evidence import gather
-from tests.faults.injector import BLOWS, WHILE_DOWN, Scene, weathers
+from tests.faults.injector import BLOWS, WHILE_DOWN, Scene, may_forbid, weathers
 from tests.faults.judge import Verdict, judge
 from tests.faults.oracle import Oracle
 from tests.faults.stand import Stand, small_disk
@@ -90,7 +90,7 @@ class _Run:
         self._seed = seed
         self._say = say
         self._oracle = Oracle(stand.site.watched, stand.site.base / "staging", seed, stand.stored)
-        self._weathers, self._skipped = weathers(own_disk=own_disk)
+        self._weathers, self._skipped = weathers(own_disk=own_disk, may_forbid=may_forbid(stand.site.base))
         self._weather = dealt(self._weathers, random.Random(f"{seed}/weather"))
         self._blow = dealt(BLOWS, random.Random(f"{seed}/blows"))
         self._struck: Counter[str] = Counter()
