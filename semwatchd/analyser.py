@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
@@ -19,14 +18,12 @@ from semwatchd.engine.worker import Analyse, analyse
 from semwatchd.pipeline.build import build_stages
 from semwatchd.pipeline.stage import Stage
 
-FACTORY = f"{__name__}:build"  #: what the supervisor tells a worker to call
 PLANS_KEPT = 8  # built plans per worker; each holds its reference's spectra
 
 
 def build(settings: WorkerSettings) -> Analyse:
     """Make the function that turns a job into an outcome."""
     cv2.setNumThreads(1)
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # its complaints reach us as exceptions
     decode_bounded = partial(decode, max_pixels=settings.max_pixels)
     return partial(analyse, read=read_once, decode=decode_bounded, stages_of=_stages_of(decode_bounded))
 

@@ -211,8 +211,7 @@ def _running_relays(config: Config, journal: Journal, around: Surroundings) -> I
 def _guarded(
     config: Config, destination: Destination, stop: threading.Event, around: Surroundings
 ) -> MesAdapter:
-    def on_breaker(state: str) -> None:
-        around.telemetry.breaker(destination.name, state)
+    def show(state: str) -> None:
         well = state == "closed"
         around.health.set(
             f"destination:{destination.name}",
@@ -221,7 +220,11 @@ def _guarded(
             "" if well else "see whether the receiver is up; delivery resumes by itself",
         )
 
-    on_breaker("closed")
+    def on_breaker(state: str) -> None:
+        around.telemetry.breaker(destination.name, state)
+        show(state)
+
+    show("closed")  # not counted: the breaker begins so
     return Guard(_adapter(destination), config.guard, on_breaker=on_breaker, stop=stop)
 
 

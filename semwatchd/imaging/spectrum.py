@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from semwatchd.imaging.differences import Pixels
 
 TILE_PX = 256  #: small enough for the cache, long enough for structure 100 px wide
-MIN_TILE_PX = 16  #: below this the window leaves too few frequencies
 
 #: The Hann window spreads the tile's mean over the lowest frequencies, so these rings say nothing.
 LOWEST_RING = 2
