@@ -179,7 +179,7 @@ def running_journal(path: Path, around: Surroundings, on_full: Callable[[], None
 @contextmanager
 def _running_relays(config: Config, journal: Journal, around: Surroundings) -> Iterator[Sequence[Relay]]:
     stop = threading.Event()
-    outbox = SqlOutbox(journal)
+    outbox = SqlOutbox(journal, config.relay.longest_wait_s)
     relays = [
         Relay(
             destination.name,

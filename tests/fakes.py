@@ -36,7 +36,8 @@ class OutboxRow:
 class MemoryOutbox:
     """Twin of the journal's outbox; ``rows`` by seq is open to the test."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest_wait_s: float = 900.0) -> None:
+        self._longest_wait_s = longest_wait_s
         self.rows: dict[int, OutboxRow] = {}
         self.settlements: list[list[Verdict]] = []
 
@@ -52,7 +53,7 @@ class MemoryOutbox:
                 break
             if row.event.destination != destination or key in blocked:
                 continue
-            if row.state in WAITING and row.not_before <= now:
+            if row.state in WAITING and not now < row.not_before <= now + self._longest_wait_s:
                 row.state = DeliveryState.SENDING
                 taken.append(row.event)
             elif row.state in (*WAITING, DeliveryState.SENDING):

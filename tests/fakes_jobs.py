@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from semwatchd.core.job import MAX_ATTEMPTS, ErrorClass, Failure, Job, JobState, Lane, Result
+from semwatchd.core.job import LONGEST_RETRY_S, MAX_ATTEMPTS, ErrorClass, Failure, Job, JobState, Lane, Result
 from semwatchd.core.lanes import backfill_share, split_places
 from semwatchd.core.ports import Ending, RenderedEvent
 
@@ -44,7 +44,8 @@ class MemoryJobStore:
 
     def claim(self, limit: int, alone: int) -> Future[Sequence[Job]]:
         for row in self.rows.values():
-            if row.state is JobState.RETRY_WAIT and row.not_before <= self.now:
+            due = not self.now < row.not_before <= self.now + LONGEST_RETRY_S
+            if row.state is JobState.RETRY_WAIT and due:
                 row.state = JobState.QUEUED
         queued = [row for _, row in sorted(self.rows.items()) if row.state is JobState.QUEUED]
         lonely = [row for row in queued if row.runs_alone][:alone]

@@ -11,6 +11,7 @@ from semwatchd.core.plan import Plan
 
 #: Tries a job gets before a person must look at it.
 MAX_ATTEMPTS = 3
+LONGEST_RETRY_S = 10.0  #: no job waits longer for its next attempt
 
 Measurements = Mapping[str, float | None]
 

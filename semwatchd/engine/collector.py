@@ -6,12 +6,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from semwatchd.core.job import MAX_ATTEMPTS, ErrorClass, Failure, JobState, Outcome, Result
+from semwatchd.core.job import LONGEST_RETRY_S, MAX_ATTEMPTS, ErrorClass, Failure, JobState, Outcome, Result
 from semwatchd.core.paths import escape
 from semwatchd.core.ports import Ending, JobStore, Log, RenderedEvent, Telemetry
 
-RETRY_AFTER_S = (2.0, 10.0)  #: after the first and the second failure that was the job's own
-ENVIRONMENT_RETRY_S = 10.0  #: how often a disk or share that is away is asked again
+RETRY_AFTER_S = (2.0, LONGEST_RETRY_S)  #: after the first and the second failure that was the job's own
+ENVIRONMENT_RETRY_S = LONGEST_RETRY_S  #: how often a disk or share that is away is asked again
 
 
 def judge(outcome: Outcome, now: float) -> Ending:

@@ -276,6 +276,14 @@ class TestJobStore:
         store.now += 0.2
         assert [job.attempt for job in claimed(store)] == [2]
 
+    def test_a_retry_does_not_wait_for_a_time_that_a_wrong_clock_gave(self, store: Store) -> None:
+        store.add(an_order())
+        store.now += 86_400.0
+        (job,) = claimed(store)
+        store.finish(failure(job, ErrorClass.TASK, store.now)).result()
+        store.now -= 86_400.0
+        assert [job.attempt for job in claimed(store)] == [2]
+
     def test_a_fault_of_the_surroundings_costs_no_attempt(self, store: Store) -> None:
         store.add(an_order())
         for _ in range(2 * MAX_ATTEMPTS):

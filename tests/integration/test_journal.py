@@ -348,7 +348,7 @@ def test_no_daily_question_reads_the_whole_history(tmp_path: Path) -> None:
             (job,) = store.claim(4, alone=1).result()
             ending = Ending(outcome=a_result(job), state=JobState.STORED)
             assert store.finish(ending).result() == JobState.STORED
-            SqlOutbox(journal).take("mes", 10, 1.0)
+            SqlOutbox(journal, 900.0).take("mes", 10, 1.0)
             with reading(journal.engine) as connection:
                 queries.open_counts(connection)
                 list(queries.quarantined(connection))

@@ -30,6 +30,8 @@ from tests.receiver import plain, receiving
 
 pytestmark = pytest.mark.integration
 
+LONGEST_WAIT_S = 300.0
+
 
 @contextmanager
 def running_journal(folder: Path) -> Iterator[Journal]:
@@ -112,7 +114,7 @@ def test_the_twins_answer_alike(
 ) -> None:
     events = [an_event(seq, key=key, destination=to) for seq, (key, to) in enumerate(places, start=1)]
     put(journal, events)
-    real, twin = SqlOutbox(journal), MemoryOutbox()
+    real, twin = SqlOutbox(journal, LONGEST_WAIT_S), MemoryOutbox(LONGEST_WAIT_S)
     for event in events:
         twin.add(event)
     for turn, (limit, endings) in enumerate(steps):
@@ -141,6 +143,20 @@ def _verdict(event: Event, ending: str, now: float) -> Verdict:
     )
 
 
+@pytest.mark.parametrize("back_s", [299.0, 301.0, 86_400.0])
+def test_a_clock_set_back_lets_no_event_wait_longer_than_any_may(journal: Journal, back_s: float) -> None:
+    put(journal, [an_event(1)])
+    outbox_of_both = (SqlOutbox(journal, LONGEST_WAIT_S), MemoryOutbox(LONGEST_WAIT_S))
+    outbox_of_both[1].add(an_event(1))
+    wrong = 1_000_000.0
+    for box in outbox_of_both:
+        (event,) = box.take("mes", 1, wrong)
+        box.settle([_verdict(event, "retry", wrong)], wrong)
+        now = wrong - back_s
+        waited_s = next(s for s in range(302) if box.take("mes", 1, now + s))
+        assert waited_s <= LONGEST_WAIT_S
+
+
 def test_a_receiver_that_stutters_gets_every_event_once_in_order(journal: Journal) -> None:
     events = [an_event(seq, key="ab"[seq % 2], payload=f'{{"n":{seq}}}') for seq in range(1, 41)]
     put(journal, events)
@@ -153,7 +169,7 @@ def test_a_receiver_that_stutters_gets_every_event_once_in_order(journal: Journa
             relay = Relay(
                 "mes",
                 Guard(mes, quick, on_breaker=lambda _: None, stop=threading.Event()),
-                SqlOutbox(journal),
+                SqlOutbox(journal, LONGEST_WAIT_S),
                 RelaySettings(batch=7),
                 telemetry=RecordingTelemetry(),
                 log=ListLog(),

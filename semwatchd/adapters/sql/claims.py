@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
 
 from semwatchd.adapters.sql.rows import job_of
 from semwatchd.adapters.sql.tables import OPEN_JOBS, RUNS_ALONE, job, plan
-from semwatchd.core.job import MAX_ATTEMPTS, ErrorClass, Job, JobState, Lane
+from semwatchd.core.job import LONGEST_RETRY_S, MAX_ATTEMPTS, ErrorClass, Job, JobState, Lane
 from semwatchd.core.lanes import backfill_share, split_places
 
 _MAY_BE_BESIDE_OTHERS = and_(
@@ -36,7 +36,12 @@ _OLDEST = {
 }
 _RETRY_DUE = (
     update(job)
-    .where(OPEN_JOBS, job.c.state == JobState.RETRY_WAIT, job.c.not_before <= bindparam("now"))
+    .where(
+        OPEN_JOBS,
+        job.c.state == JobState.RETRY_WAIT,
+        # Nothing waits until after "latest", unless the clock was ahead and was set back.
+        or_(job.c.not_before <= bindparam("now"), job.c.not_before > bindparam("latest")),
+    )
     .values(state=JobState.QUEUED)
 )
 _START = (
@@ -54,7 +59,7 @@ def claim(connection: Connection, limit: int, alone: int, turn: int, now: float)
     turn
         Places given before; keeps the shares of the lanes over many small claims.
     """
-    connection.execute(_RETRY_DUE, {"now": now})
+    connection.execute(_RETRY_DUE, {"now": now, "latest": now + LONGEST_RETRY_S})
     there = connection.execute(_WHICH_KINDS).one()
 
     def oldest(kind: str, most: int) -> Sequence[Row[Any]]:

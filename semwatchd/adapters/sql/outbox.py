@@ -27,12 +27,15 @@ _SETTLE = (
 class SqlOutbox:
     """core.ports.Outbox on the journal."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, longest_wait_s: float) -> None:
         self._journal = journal
+        self._longest_wait_s = longest_wait_s
 
     def take(self, destination: str, limit: int, now: float) -> Sequence[Event]:
         """Mark the next events of ``destination`` as being sent and return them in order."""
-        return self._journal.submit(lambda connection: _take(connection, destination, limit, now)).result()
+        return self._journal.submit(
+            lambda c: _take(c, destination, limit, now, now + self._longest_wait_s)
+        ).result()
 
     def settle(self, verdicts: Sequence[Verdict], now: float) -> None:
         """Record how the tries ended."""
@@ -40,11 +43,13 @@ class SqlOutbox:
             self._journal.submit(lambda connection: _settle(connection, verdicts, now)).result()
 
 
-def _take(connection: Connection, destination: str, limit: int, now: float) -> Sequence[Event]:
+def _take(connection: Connection, destination: str, limit: int, now: float, latest: float) -> Sequence[Event]:
+    # Nothing waits until after latest, unless the clock was ahead and was set back: that need not wait.
     held_back = select(outbox.c.order_key).where(
         outbox.c.destination == destination,
         UNDELIVERED,
-        (outbox.c.state == DeliveryState.SENDING) | (outbox.c.not_before > now),
+        (outbox.c.state == DeliveryState.SENDING)
+        | ((outbox.c.not_before > now) & (outbox.c.not_before <= latest)),
     )
     rows = connection.execute(
         select(outbox)
