@@ -22,6 +22,8 @@ Blow = Callable[["Scene", random.Random], None]
 Weather = Callable[["Scene"], AbstractContextManager[None]]
 
 EVENT_QUEUE = 16_384  #: what Linux remembers for one listener, where nobody has changed it
+#: A time server at work, an hour too many, a dead battery, a year of somebody's typing: forward and back.
+CLOCK_ERRORS_S = tuple(sign * s for s in (120.0, 3600.0, 3 * 86_400.0, 3e7) for sign in (-1, 1))
 WHILE_DOWN = 2  #: images that come while the daemon is dead
 
 
@@ -102,6 +104,22 @@ def restart_in_order(scene: Scene, rng: random.Random) -> None:
     _revive(scene, rng)
 
 
+def clock_jumps(scene: Scene, rng: random.Random) -> None:
+    """Set the daemon's clock wrong for a while."""
+    with scene.stand.clock.wrong_by(rng.choice(CLOCK_ERRORS_S)):
+        time.sleep(rng.uniform(0.2, 1.0))
+    scene.stand.disturbed.append(time.time())
+
+
+def clock_wrong_at_start(scene: Scene, rng: random.Random) -> None:
+    """Start the daemon again with a wrong clock, which is soon set right."""
+    scene.stand.kill()
+    with scene.stand.clock.wrong_by(rng.choice(CLOCK_ERRORS_S)):
+        _revive(scene, rng)
+        time.sleep(rng.uniform(0.5, 2.0))
+    scene.stand.disturbed.append(time.time())
+
+
 def die_at(place: str, scene: Scene, rng: random.Random) -> None:
     """Kill the daemon now, and let the next one die at a place of its code."""
     scene.stand.kill()
@@ -168,8 +186,13 @@ def root_emptied(scene: Scene) -> Iterator[None]:
 @contextmanager
 def root_covered(scene: Scene) -> Iterator[None]:
     """Another, empty file system is mounted over the watched folder, and unmounted again."""
-    with scene.oracle.gate.shut(), _hindered(scene), small_disk(scene.stand.site.watched):
-        yield
+    with scene.oracle.gate.shut(), _hindered(scene):
+        starts = len(scene.stand.starts)
+        with small_disk(scene.stand.site.watched):
+            yield
+        if len(scene.stand.starts) > starts:  # one that took the mount for its folder asks for this
+            scene.stand.stop()
+            scene.stand.start()
 
 
 @contextmanager
@@ -209,6 +232,8 @@ BLOWS: Mapping[str, Blow] = {
     "daemon killed": kill_daemon,
     "whole group killed": kill_group,
     "daemon restarted": restart_in_order,
+    "clock jumps": clock_jumps,
+    "clock wrong at a start": clock_wrong_at_start,
     **{f"daemon dies at {place}": partial(die_at, place) for place in FAILPOINTS},
 }
 RECEIVER: Mapping[str, Weather] = {

@@ -208,7 +208,8 @@ def dealt(names: Iterable[str], chance: random.Random) -> Iterator[str]:
 
 def recoveries(stand: Stand) -> Iterator[float]:
     """Seconds from starts that found work ready to the first new result, unless another fault came first."""
-    stored = [at for (at,) in stand.site.rows("select stored_at from result order by stored_at")]
+    told = [at for (at,) in stand.site.rows("select stored_at from result order by stored_at")]
+    stored = [at for at in told if not stand.clock.told_wrong(at)]
     ends = [start.at for start in stand.starts[1:]] + [time.time()]
     for start, end in zip(stand.starts, ends, strict=True):
         first = next((at for at in stored if start.at < at < end), None)

@@ -18,10 +18,13 @@ import psutil
 from semwatchd.core.failpoints import VARIABLE
 from semwatchd.offline.stand import STOP_S, stop, wait_for_daemon
 from tests.daemon import Daemon, Site
+from tests.faults.clocked import WrongClock
 from tests.faults.receiver import MoodyReceiver
 
 DEADLINE_S = 3.0  #: for a worker; one that stands still for longer is ended
 TMPFS_MB = 2048
+CLOCKED = "tests.faults.clocked"  #: semwatchd, with a clock of its own
+ROOT = Path(__file__).parents[2]
 ORPHANS_S = 5.0  #: after the daemon's death its workers may live so long
 
 
@@ -39,6 +42,7 @@ class Stand:
         self.drop = base / "drop"
         self.drop.mkdir(parents=True)
         self.receiver = MoodyReceiver()
+        self.clock = WrongClock(base / "clock")
         self.starts: list[Start] = []
         self.problems: list[str] = []
         self.disturbed: list[float] = []  #: epoch seconds at which a fault struck, other than a death
@@ -70,7 +74,8 @@ class Stand:
         self._killed, self._armed, self._excused = False, bool(failpoint), self.hindered
         with self.site.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "semwatchd", "run", "-c", str(self.site.config)],
+                [sys.executable, "-m", CLOCKED, str(self.clock.path), "run", "-c", str(self.site.config)],
+                cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
