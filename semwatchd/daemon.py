@@ -5,19 +5,22 @@ from __future__ import annotations
 import faulthandler
 import os
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import structlog
 
+from semwatchd.adapters.debug_socket import Pause, answering
 from semwatchd.adapters.http_api import HttpServer, build_app
 from semwatchd.adapters.probe import ignore_lease_signal
 from semwatchd.adapters.prometheus import GaugeSnapshot, PrometheusTelemetry
-from semwatchd.adapters.sql.schema import journal_path
+from semwatchd.adapters.sql.schema import journal_path, sole_owner
 from semwatchd.adapters.systemd import service_manager
 from semwatchd.adapters.watching import WatchedFolders
 from semwatchd.audit import Auditor
@@ -27,6 +30,8 @@ from semwatchd.engine.crew import Crew
 from semwatchd.engine.disk import DiskGuard
 from semwatchd.engine.health import Health, HealthBoard
 from semwatchd.engine.heartbeat import Heartbeat, Rate, status_line
+from semwatchd.engine.memory import MemoryTracer
+from semwatchd.engine.stacks import thread_stacks, worker_stacks
 from semwatchd.engine.wishes import Wishes
 from semwatchd.line import Line, Surroundings, running_line
 from semwatchd.lookout import health_part, watching
@@ -59,6 +64,7 @@ class Daemon:
         self._log = structlog.get_logger("semwatchd")
         self._wishes = Wishes()
         self._started = False
+        self._line: Line | None = None
         self._overview: Overview | None = None
         self._folders: WatchedFolders | None = None
         self._telemetry = PrometheusTelemetry(
@@ -88,11 +94,14 @@ class Daemon:
         )
         with ExitStack() as stack:
             faulthandler.enable()  # systemd ends a hung service by SIGABRT: the log then has all stacks
+            faulthandler.register(signal.SIGUSR1)  # the same without the end, also where Python hangs
             ignore_lease_signal()
             self._wishes.take_signals()
             self._manager.extend(OPENING_S)
             port = stack.enter_context(self._serving())
-            line = stack.enter_context(running_line(self._config, around, self._resight))
+            stack.enter_context(sole_owner(self._config.state_dir))
+            stack.enter_context(self._debugging())  # before the line, so that its start and its end show too
+            self._line = line = stack.enter_context(running_line(self._config, around, self._resight))
             stack.enter_context(self._announcing(port))
             stack.enter_context(self._overviewing(line))
             stack.enter_context(self._auditing())
@@ -167,6 +176,20 @@ class Daemon:
             yield port
         finally:
             server.stop()
+
+    def _debugging(self) -> AbstractContextManager[None]:
+        tracer = MemoryTracer()
+        about = {"version": VERSION, "pid": os.getpid()}
+
+        def stacks(_seconds: float, _pause: Pause) -> dict[str, object]:
+            living = self._line.pool.living() if self._line else []
+            threads = [asdict(thread) for thread in thread_stacks()]
+            return about | {"threads": threads, "workers": [asdict(each) for each in worker_stacks(living)]}
+
+        def memory(seconds: float, pause: Pause) -> dict[str, object]:
+            return about | {"memory": asdict(tracer.growth(seconds, pause))}
+
+        return answering(self._config.state_dir, {"stacks": stacks, "memory": memory}, self._log)
 
     @contextmanager
     def _announcing(self, port: int) -> Iterator[None]:

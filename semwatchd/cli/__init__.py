@@ -7,6 +7,7 @@ import sys
 import typer
 
 from semwatchd.cli.care import journal_app
+from semwatchd.cli.debug import debug_command
 from semwatchd.cli.exits import CONFIGURATION, TRY_LATER, USAGE
 from semwatchd.cli.journal import audit_command, outbox_app, quarantine_app, status_command
 from semwatchd.cli.offline import analyze_command, backfill_command, bench_app, demo_command
@@ -34,6 +35,7 @@ app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(outbox_app, name="outbox")
 app.add_typer(journal_app, name="journal")
 app.command("healthcheck")(healthcheck_command)
+app.command("debug")(debug_command)
 app.command("install-service")(install_service_command)
 app.add_typer(bench_app, name="bench")
 

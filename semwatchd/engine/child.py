@@ -35,6 +35,7 @@ class Child:
         """
         ours, theirs = Pipe(duplex=True)
         self._stacks = os.memfd_create("stacks", os.MFD_CLOEXEC)
+        self.stacks_from = 0  #: where in it the next dump begins; those before have been read
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -79,13 +80,17 @@ class Child:
     def ask_for_stacks(self, now: float) -> None:
         """Let it write down where each of its threads is. A stopped process does not hear this."""
         self.dump_asked_at = now
-        os.ftruncate(self._stacks, 0)  # an earlier question may have been answered in time after all
-        os.lseek(self._stacks, 0, os.SEEK_SET)  # shared with the child
+        self.stacks_from = os.fstat(self._stacks).st_size
         self.process.send_signal(signal.SIGUSR1)
 
     def stacks(self) -> str:
         """Return what it wrote of its threads when it was asked, or when it crashed; empty if nothing."""
-        return os.pread(self._stacks, STACKS_BYTES, 0).decode("utf-8", "replace")
+        return os.pread(self._stacks, STACKS_BYTES, self.stacks_from).decode("utf-8", "replace")
+
+    @property
+    def stacks_path(self) -> str:
+        """Where any thread may open the file of its stacks; our own descriptor may close at any moment."""
+        return f"/proc/{self.process.pid}/fd/{self._stacks}"
 
     def kill(self) -> None:
         """End it now; its pipe then reads end-of-file."""

@@ -56,7 +56,7 @@ class WorkerPool:
     """N workers, each on its own cores, replaced when they die or hang.
 
     All methods belong to one thread, the one that made the pool: the kernel ends the children when the thread
-    that started them ends. Only :meth:`wake` may be called from anywhere.
+    that started them ends. Only :meth:`wake` and what says so may be called from anywhere.
 
     Parameters
     ----------
@@ -131,6 +131,10 @@ class WorkerPool:
             for slot, worker in enumerate(self._workers)
             if worker
         ]
+
+    def living(self) -> list[tuple[int, Child]]:
+        """Return the workers that answer, by slot. May be called from any thread."""
+        return [(slot, worker) for slot, worker in enumerate(self._workers) if worker and worker.ready]
 
     def submit(self, job: Job) -> None:
         """Give a job to the least busy worker. Ask :meth:`free` first."""

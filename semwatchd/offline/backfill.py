@@ -18,7 +18,7 @@ from semwatchd.adapters.scanner import Scanner
 from semwatchd.adapters.silent import SilentTelemetry
 from semwatchd.adapters.sql.journal import Journal, reading
 from semwatchd.adapters.sql.queries import backfill_counts, last_done_before, open_counts
-from semwatchd.adapters.sql.schema import current_journal
+from semwatchd.adapters.sql.schema import current_journal, sole_owner
 from semwatchd.adapters.sql.sightings import SqlSightingLog
 from semwatchd.config import Config
 from semwatchd.core.errors import ConfigError, JournalInUseError
@@ -107,7 +107,7 @@ def _at_work(config: Config) -> Iterator[tuple[Journal, Callable[[], None], Crew
 
     with ExitStack() as stack:
         try:
-            line = stack.enter_context(running_line(config, around, lambda _root, _path: None))
+            stack.enter_context(sole_owner(config.state_dir))
         except JournalInUseError:
             path = current_journal(config.state_dir)
             yield (
@@ -116,6 +116,7 @@ def _at_work(config: Config) -> Iterator[tuple[Journal, Callable[[], None], Crew
                 crew,
             )
         else:
+            line = stack.enter_context(running_line(config, around, lambda _root, _path: None))
             yield line.journal, turn_or_end(line.dispatcher.step), crew
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,11 @@ from pathlib import Path
 import pytest
 
 from semwatchd.core.job import ErrorClass, Failure, Job, Outcome, Result
-from semwatchd.engine import child
+from semwatchd.engine import child, stacks
 from semwatchd.engine.child import START_LIMIT_S
 from semwatchd.engine.messages import Setup
 from semwatchd.engine.slots import anonymous_slots
+from semwatchd.engine.stacks import worker_stacks
 from semwatchd.engine.supervisor import DUMP_S, QUICK_DEATH_S, Limits, News, WorkerPool
 from tests.fakes import FakeClock, ListLog, RecordingTelemetry
 from tests.journals import some_job
@@ -235,6 +237,36 @@ def test_a_hung_worker_says_where_it_is_before_it_is_ended() -> None:
         assert "in _decode" in str(lost(b)["stacks"])
 
 
+def test_workers_can_be_asked_where_they_are_from_any_thread_and_work_on() -> None:
+    with bench(count=2) as made:
+        made.until_ready()
+        made.submit("slow")
+        with ThreadPoolExecutor(1) as other:
+            first = other.submit(worker_stacks, made.pool.living()).result()
+        second = worker_stacks(made.pool.living())
+        assert [worker.pid for worker in first] == made.pool.pids
+        for told in (*first, *second):
+            assert told.stacks.count("Current thread") == 1, "its own dump and no other"
+            assert "in serve" in told.stacks
+        made.until(lambda: made.outcomes)
+        assert isinstance(made.outcomes[0], Result)
+        os.kill(made.pool.pids[0], signal.SIGKILL)
+        made.until(lambda: "worker_lost" in made.log.events())
+        (lost,) = (fields for _, event, fields in made.log.lines if event == "worker_lost")
+        assert "stacks" not in lost, "where it was when somebody asked is not where it died"
+
+
+def test_a_stopped_worker_gives_no_stacks_and_holds_nobody_up_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stacks, "WORKERS_S", 0.1)
+    with bench(count=2) as made:
+        made.until_ready()
+        os.kill(made.pool.pids[0], signal.SIGSTOP)
+        stopped, _ = worker_stacks(made.pool.living())
+        assert stopped.stacks == ""
+
+
 def test_a_crash_in_a_library_leaves_its_stack() -> None:
     with bench() as b:
         b.until_ready()
@@ -400,6 +432,7 @@ PARENT = """
 import sys, time
 from semwatchd.engine.messages import Setup
 from semwatchd.engine.slots import anonymous_slots
+from semwatchd.engine.stacks import worker_stacks
 from semwatchd.engine.supervisor import Limits, WorkerPool
 from tests.fakes import ListLog, RecordingTelemetry
 setup = Setup(factory="tests.workers:build", settings=None, memory_limit_bytes=1 << 29)
