@@ -202,6 +202,42 @@ def disk_full(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
+def writes_fail(scene: Scene) -> Iterator[None]:
+    """Every write of the daemon to a file is refused; SQLite then speaks of a disk I/O error."""
+    scene.stand.keep_running()
+    daemon = psutil.Process(scene.stand.pid)
+    with _hindered(scene):
+        _limit_files(daemon, 0)
+        try:
+            yield
+        finally:
+            for process in (daemon, *scene.stand.workers()):  # one started meanwhile has its limits from it
+                _limit_files(process, psutil.RLIM_INFINITY)
+
+
+def _limit_files(process: psutil.Process, size_bytes: int) -> None:
+    try:
+        process.rlimit(psutil.RLIMIT_FSIZE, (size_bytes, process.rlimit(psutil.RLIMIT_FSIZE)[1]))
+    except psutil.NoSuchProcess:
+        return  # killed meanwhile; the next one is free
+
+
+@contextmanager
+def drop_read_only(scene: Scene) -> Iterator[None]:
+    with small_disk(scene.stand.drop, "ro"):
+        yield
+
+
+@contextmanager
+def drop_forbidden(scene: Scene) -> Iterator[None]:
+    scene.stand.drop.chmod(0o500)
+    try:
+        yield
+    finally:
+        scene.stand.drop.chmod(0o700)
+
+
+@contextmanager
 def root_unreadable(scene: Scene) -> Iterator[None]:
     root = scene.stand.site.watched
     with scene.oracle.gate.shut(), _hindered(scene):
@@ -241,6 +277,7 @@ RECEIVER: Mapping[str, Weather] = {
 }
 SURROUNDINGS: Mapping[str, Weather] = {
     "event queue overflows": events_overflow,
+    "writes fail": writes_fail,
     "drop folder away": drop_away,
     "root away": root_away,
     "root emptied": root_emptied,
@@ -254,6 +291,8 @@ def weathers(*, own_disk: bool, may_forbid: bool) -> tuple[Mapping[str, Weather]
     for name, weather, possible in (
         ("state disk full", disk_full, own_disk),
         ("root covered", root_covered, own_disk),
+        ("drop folder read-only", drop_read_only, own_disk),
+        ("drop folder forbidden", drop_forbidden, may_forbid),
         ("root unreadable", root_unreadable, may_forbid),
     ):
         if possible:

@@ -174,10 +174,10 @@ def _group_of(process: psutil.Process) -> int:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[bool]:
+def small_disk(folder: Path, options: str = f"size={TMPFS_MB}m") -> Iterator[bool]:
     """Lay a file system of its own under the folder where we may; tells whether we could."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not _mount(f"size={TMPFS_MB}m", folder):
+    if not _mount(options, folder):
         yield False
         return
     try:
