@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 import cv2
@@ -28,32 +29,36 @@ class Overlap:
     that both show. Seen from the other frame, the shift is the opposite, and the arrays run backwards.
     """
 
-    shape: tuple[int, int]
+    frame: Frame
+    mean: Frame  #: of the shared part
+    deviation: Frame  #: of the shared part
+    share: Frame  #: of the frame that is shared, 0..1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """A frame that others are correlated with."""
+
+    overlap: Overlap
     spectrum: Frame  #: of the zero-padded frame, in OpenCV's packed form
-    pixels: Floats  #: in the shared part
-    mean: Floats  #: of the shared part
-    deviation: Floats  #: of the shared part
 
 
 def prepare_overlap(frame: Frame) -> Overlap:
-    """Spectrum and sums of a frame whose mean is about 0 and whose variance is about 1."""
-    rows, columns = frame.shape
-    padded = np.zeros((_padded_length(rows), _padded_length(columns)), np.float32)
-    padded[:rows, :columns] = frame
-    dy, dx = _shifts(rows), _shifts(columns)
-    pixels = np.outer(rows - np.abs(dy), columns - np.abs(dx)).astype(np.float64)
+    """Take the sums of a frame whose mean is about 0 and whose variance is about 1."""
+    share = _share(*frame.shape)
+    pixels = share * frame.size
     integrals = cv2.integral2(frame, sdepth=cv2.CV_64F, sqdepth=cv2.CV_64F)
-    mean, mean_square = (_shared(cast("Floats", integral), dy, dx) / pixels for integral in integrals)
-    return Overlap(
-        shape=(rows, columns),
-        spectrum=cast("Frame", cv2.dft(padded)),
-        pixels=pixels,
-        mean=mean,
-        deviation=np.sqrt(np.maximum(mean_square - mean * mean, FLAT)),
-    )
+    mean, mean_square = (_ends(_ends(cast("Floats", whole)).T).T / pixels for whole in integrals)
+    variance = np.maximum(mean_square - mean * mean, FLAT).astype(np.float32)
+    return Overlap(frame=frame, mean=mean.astype(np.float32), deviation=np.sqrt(variance), share=share)
 
 
-def overlap_ncc(reference: Overlap, moved: Overlap) -> tuple[Frame, Frame]:
+def prepare_sought(frame: Frame) -> Sought:
+    """Take sums and spectrum of a frame whose mean is about 0 and whose variance is about 1."""
+    return Sought(overlap=prepare_overlap(frame), spectrum=_spectrum(frame, 0, 0))
+
+
+def overlap_ncc(reference: Sought, moved: Overlap) -> Frame:
     """Normalised cross-correlation of the part two frames share, for every whole-pixel shift.
 
     Unlike phase correlation it keeps the weight of strong structure, and unlike circular correlation it
@@ -61,20 +66,20 @@ def overlap_ncc(reference: Overlap, moved: Overlap) -> tuple[Frame, Frame]:
 
     Returns
     -------
-    Correlation (-1..1) and overlap (share of the frame, 0..1); the middle element belongs to a shift of
-    zero, content further right or down in ``moved`` to larger indices.
+    Correlation (-1..1); the middle element belongs to a shift of zero, content further right or down in
+    ``moved`` to larger indices.
 
     References
     ----------
     Padfield 2012, 10.1109/TIP.2011.2181402, with rectangles for masks, whose sums need no transform.
     """
-    rows, columns = reference.shape
-    product = cv2.mulSpectrums(moved.spectrum, reference.spectrum, 0, conjB=True)
+    down, right = (_reach(length) for length in moved.frame.shape)  # so that no shift is negative
+    product = cv2.mulSpectrums(_spectrum(moved.frame, down, right), reference.spectrum, 0, conjB=True)
     circular = cv2.dft(product, flags=cv2.DFT_INVERSE | cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT)
-    cross = circular[np.ix_(_shifts(rows), _shifts(columns))] / moved.pixels
-    mean, deviation = reference.mean[::-1, ::-1], reference.deviation[::-1, ::-1]
-    ncc = np.clip((cross - mean * moved.mean) / (deviation * moved.deviation), -1.0, 1.0)
-    return ncc.astype(np.float32), (moved.pixels / (rows * columns)).astype(np.float32)
+    cross = circular[: 2 * down + 1, : 2 * right + 1] / (moved.share * np.float32(moved.frame.size))
+    mean, deviation = reference.overlap.mean[::-1, ::-1], reference.overlap.deviation[::-1, ::-1]
+    ncc: Frame = np.clip((cross - mean * moved.mean) / (deviation * moved.deviation), -1.0, 1.0)
+    return ncc
 
 
 def phase_correlation(reference: Frame, moved: Frame) -> tuple[float, float, float]:
@@ -91,6 +96,14 @@ def phase_correlation(reference: Frame, moved: Frame) -> tuple[float, float, flo
     return float(dx), float(dy), float(response)
 
 
+def _spectrum(frame: Frame, down: int, right: int) -> Frame:
+    """Spectrum of a frame placed so far down and right in a field of zeros."""
+    rows, columns = frame.shape
+    padded = np.zeros((_padded_length(rows), _padded_length(columns)), np.float32)
+    padded[down : down + rows, right : right + columns] = frame
+    return cast("Frame", cv2.dft(padded, dst=padded))
+
+
 def _padded_length(length: int) -> int:
     """Long enough that no searched shift wraps around into another."""
     return cv2.getOptimalDFTSize(length + _reach(length))
@@ -100,14 +113,14 @@ def _reach(length: int) -> int:
     return int(SEARCH_SHARE * length)
 
 
-def _shifts(length: int) -> NDArray[np.intp]:
-    return np.arange(-_reach(length), _reach(length) + 1)
+@lru_cache(maxsize=64)
+def _share(rows: int, columns: int) -> Frame:
+    """Share of the frame that two frames both show, for each shift."""
+    y, x = (1 - np.abs(np.arange(-_reach(n), _reach(n) + 1)) / n for n in (rows, columns))
+    return np.outer(y, x).astype(np.float32)
 
 
-def _shared(integral: Floats, dy: NDArray[np.intp], dx: NDArray[np.intp]) -> Floats:
-    """Sum over the rows from max(0, dy) on and the columns from max(0, dx) on that both frames have."""
-    rows, columns = integral.shape[0] - 1, integral.shape[1] - 1
-    top, bottom = np.maximum(dy, 0), np.minimum(rows + dy, rows)
-    left, right = np.maximum(dx, 0), np.minimum(columns + dx, columns)
-    within_rows = integral[bottom] - integral[top]
-    return cast("Floats", within_rows[:, right] - within_rows[:, left])
+def _ends(integral: Floats) -> Floats:
+    """Sum over what is shared along the first axis: its beginning for shifts up, its end for shifts down."""
+    reach = _reach(len(integral) - 1)
+    return np.concatenate((integral[-reach - 1 : -1], integral[-1] - integral[: reach + 1]))

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import cv2
 import numpy as np
 
-from semwatchd.imaging.correlation import Overlap, overlap_ncc, prepare_overlap
-from semwatchd.imaging.peak import Peak, climb
+from semwatchd.imaging.certainty import certainty
+from semwatchd.imaging.correlation import Sought, overlap_ncc, prepare_overlap, prepare_sought
+from semwatchd.imaging.peak import Anchor, Peak, anchor, climb
 
 if TYPE_CHECKING:
+    from semwatchd.imaging.band import Floats
     from semwatchd.imaging.correlation import Frame
     from semwatchd.imaging.differences import Pixels
-    from semwatchd.imaging.peak import Floats
 
     P = TypeVar("P", bound=Pixels)
 
@@ -52,7 +53,8 @@ class Reference:
 
     pixels: Pixels
     levels: tuple[Frame, ...]  #: copies of mean 0 and variance 1, finest first; none of a blank picture
-    overlaps: tuple[Overlap, ...]  #: one per level
+    anchors: tuple[Anchor, ...]  #: one per level
+    sought: tuple[Sought, ...]  #: one per level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,12 @@ def prepare_reference(pixels: Pixels) -> Reference:
         Finite, at least 16 px along both axes.
     """
     levels = _levels(pixels)
-    return Reference(pixels=pixels, levels=levels, overlaps=tuple(prepare_overlap(level) for level in levels))
+    return Reference(
+        pixels=pixels,
+        levels=levels,
+        anchors=tuple(anchor(level) for level in levels),
+        sought=tuple(prepare_sought(level) for level in levels),
+    )
 
 
 def register(reference: Reference, pixels: Pixels) -> Shift | None:
@@ -113,12 +120,12 @@ def _levels(pixels: Pixels) -> tuple[Frame, ...]:
     while max(pixels.shape) > FINE_PX and min(pixels.shape) >= 2 * MIN_SIZE_PX:
         pixels = _halved(pixels)
     frame = pixels.astype(np.float32)
-    largest = float(np.abs(frame).max())
+    largest = cv2.norm(frame, cv2.NORM_INF)
     frame -= np.float32(cv2.mean(frame)[0])
     std = cv2.norm(frame) / math.sqrt(frame.size)
     if std <= 1e-6 * largest:
         return ()
-    levels = [frame / np.float32(std)]
+    levels = [np.multiply(frame, np.float32(1 / std), out=frame)]
     while max(levels[-1].shape) > COARSE_PX and min(levels[-1].shape) >= 2 * MIN_SIZE_PX:
         levels.append(_halved(levels[-1]))
     return tuple(levels)
@@ -133,15 +140,16 @@ def _halved(pixels: P) -> P:
 
 def _search(reference: Reference, levels: tuple[Frame, ...], start: int, down: int) -> Shift | None:
     """Run from the copies at ``start`` straight to the finest; None unless the result stands up."""
-    ncc, shared = overlap_ncc(reference.overlaps[start], prepare_overlap(levels[start]))
-    climbed = [climb(reference.levels[start], levels[start], shift) for shift in _candidates(ncc, shared)]
+    moved = prepare_overlap(levels[start])
+    candidates = _candidates(overlap_ncc(reference.sought[start], moved), moved.share)
+    climbed = [climb(reference.anchors[start], levels[start], shift) for shift in candidates]
     peaks = [peak for peak in climbed if peak is not None]
     if not peaks:
         return None
     tied = _tied(peaks)
     best: Peak | None = tied[0]
     if best is not None and start > 0:
-        best = climb(reference.levels[0], levels[0], best.shift * 2**start)
+        best = climb(reference.anchors[0], levels[0], best.shift * 2**start)
     if best is None:
         return None
     shift = _checked(best, reference.levels, levels, down)
@@ -176,10 +184,13 @@ def _checked(peak: Peak, reference: tuple[Frame, ...], moved: tuple[Frame, ...],
     """Put a peak into px of the full picture, if peak and pictures bear it out."""
     middle = min(1, len(moved) - 1)  # averaged once more: less noise, still most of the structure
     quality = _likeness(reference[middle], moved[middle], peak.shift / 2**middle)
-    sigma_y, sigma_x = (math.sqrt(max(float(v), 0.0)) for v in np.diag(peak.covariance))
-    flattest, steepest = peak.significance
-    least_sigma = math.sqrt(max(float(np.linalg.eigvalsh(peak.covariance)[0]), 0.0))
-    if quality < LEAST_QUALITY or steepest < SIGNIFICANT or least_sigma > WEAK_SIGMA_PX:
+    if quality < LEAST_QUALITY:
+        return None
+    known = certainty(peak)
+    sigma_y, sigma_x = (math.sqrt(max(float(v), 0.0)) for v in np.diag(known.covariance))
+    flattest, steepest = known.significance
+    least_sigma = math.sqrt(max(float(np.linalg.eigvalsh(known.covariance)[0]), 0.0))
+    if steepest < SIGNIFICANT or least_sigma > WEAK_SIGMA_PX:
         return None
     return Shift(
         dx_px=float(peak.shift[1]) * down,
@@ -223,18 +234,18 @@ def _vertex(line: Frame, index: int) -> float:
 
 def _likeness(reference: Frame, moved: Frame, shift: Floats) -> float:
     """Normalised cross-correlation of what both frames show, ``moved`` laid over ``reference``."""
-    dy, dx = (float(s) for s in shift)
-    rows, columns = reference.shape
-    back = np.array([[1.0, 0.0, dx], [0.0, 1.0, dy]])
-    laid = cv2.warpAffine(moved, back, (columns, rows), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    both = _shared(rows, dy), _shared(columns, dx)
-    if any(part.stop - part.start < 2 for part in both):
+    (rows, from_row, y), (columns, from_column, x) = map(_laid, reference.shape, shift.tolist())
+    if min(rows.stop - rows.start, columns.stop - columns.start) < 2:
         return 0.0
-    a, b = reference[both], laid[both]
-    a, b = a - a.mean(), b - b.mean()
+    between = np.array([1 - x, x]), np.array([1 - y, y])
+    back = cv2.sepFilter2D(moved[from_row, from_column], cv2.CV_32F, *between, anchor=(0, 0))
+    a, b = (part - np.float32(cv2.mean(part)[0]) for part in (reference[rows, columns], back[:-1, :-1]))
     norm = cv2.norm(a) * cv2.norm(b)
     return min(1.0, max(-1.0, float(np.vdot(a, b)) / norm)) if norm > 0 else 0.0
 
 
-def _shared(length: int, shift: float) -> slice:
-    return slice(max(0, math.ceil(-shift)), min(length, math.floor(length - shift)))
+def _laid(length: int, shift: float) -> tuple[slice, slice, float]:
+    """Pixels of the reference that ``moved`` shows too, the pixels there, and how far between two of them."""
+    whole = math.floor(shift)
+    start, stop = max(0, -whole), min(length, length - whole - 1)
+    return slice(start, stop), slice(start + whole, stop + whole + 1), shift - whole
