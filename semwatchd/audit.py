@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
+from semwatchd.adapters.listing import DiskListing
 from semwatchd.adapters.mounts import on_network
 from semwatchd.adapters.scanner import Scanner
 from semwatchd.adapters.sql.journal import open_engine, reading
@@ -74,7 +75,8 @@ def audit(watches: Sequence[WatchSettings], journal: Path, log: Log) -> Audit:
 
 def _audit_root(connection: Connection, root: str, names: NameRules, log: Log) -> RootAudit:
     known = partial(known_in, connection)
-    scanner = Scanner(root, names, known, clock=time.time, logger=log, stopped=lambda: False)
+    listing = DiskListing()
+    scanner = Scanner(root, names, known, listing, clock=time.time, logger=log, stopped=lambda: False)
     strangers = list(scanner.full())
     if strangers:  # what a running daemon has taken in since they were listed is not lost
         accounted = set(unsettled(connection, root))
@@ -138,7 +140,7 @@ class Auditor:
                 self._report(books)
 
     def _audit(self) -> Audit:
-        local = [watch for watch in self._watches() if not on_network(str(watch.root))]
+        local = [watch for watch in self._watches() if not watch.on_share(on_network)]
         return audit(local, self._journal, self._log)
 
     def _report(self, books: Audit) -> None:

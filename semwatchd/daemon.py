@@ -22,7 +22,6 @@ from semwatchd.adapters.probe import ignore_lease_signal
 from semwatchd.adapters.prometheus import GaugeSnapshot, PrometheusTelemetry
 from semwatchd.adapters.sql.schema import journal_path, sole_owner
 from semwatchd.adapters.systemd import service_manager
-from semwatchd.adapters.watching import WatchedFolders
 from semwatchd.audit import Auditor
 from semwatchd.config import Config
 from semwatchd.core.version import VERSION
@@ -34,7 +33,7 @@ from semwatchd.engine.memory import MemoryTracer
 from semwatchd.engine.stacks import thread_stacks, worker_stacks
 from semwatchd.engine.wishes import Wishes
 from semwatchd.line import Line, Surroundings, running_line
-from semwatchd.lookout import health_part, watching
+from semwatchd.lookout import Lookout, health_part, watching
 from semwatchd.overview import Overview
 from semwatchd.reload import LiveConfig
 
@@ -66,7 +65,7 @@ class Daemon:
         self._started = False
         self._line: Line | None = None
         self._overview: Overview | None = None
-        self._folders: WatchedFolders | None = None
+        self._lookout: Lookout | None = None
         self._telemetry = PrometheusTelemetry(
             destinations=[destination.name for destination in config.destinations],
             gauges=lambda: self._overview.gauges() if self._overview else GaugeSnapshot(),
@@ -106,7 +105,7 @@ class Daemon:
             stack.enter_context(self._overviewing(line))
             stack.enter_context(self._auditing())
             while not self._wishes.stopping:
-                with watching(self._in_force.folders, line, around) as self._folders:
+                with watching(self._in_force.folders, line, around) as self._lookout:
                     self._turn(line)
                     self._announce_end()
         self._log.info("daemon_stopped", failed=self._crew.failed)
@@ -234,8 +233,8 @@ class Daemon:
         return usage.free, usage.total
 
     def _resight(self, root: str, path: str) -> None:
-        if self._folders:
-            self._folders.hint(root, os.path.relpath(path, root))
+        if self._lookout:
+            self._lookout.hint(root, os.path.relpath(path, root))
 
 
 def port_file(config: Config) -> Path:

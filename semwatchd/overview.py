@@ -17,7 +17,7 @@ from semwatchd.adapters.sql.stuck import stuck_jobs
 from semwatchd.config import Config
 from semwatchd.core.job import DeliveryState, JobState
 from semwatchd.engine.disk import DiskGuard
-from semwatchd.engine.health import Health, HealthBoard
+from semwatchd.engine.health import LEVEL, Health, HealthBoard
 from semwatchd.engine.stuck import in_words, stuck_after_s
 from semwatchd.line import Line
 
@@ -116,6 +116,7 @@ class Overview:
             },
             disk_free_bytes={"journal": self._disk.free_bytes},
             disk_level={"journal": self._disk.level},
+            health={part: LEVEL[how.state] for part, how in self._health.snapshot().items()},
         )
 
     @property

@@ -102,7 +102,9 @@ class LiveConfig:
         self.config, self.folders = config, folders
         self._telemetry.config_loaded(config.digest)
         self._telemetry.expect(
-            tools=sorted({folder.tool for folder in folders}), roots=[folder.root for folder in folders]
+            tools=sorted({folder.tool for folder in folders}),
+            roots=[folder.root for folder in folders],
+            shares=[folder.root for folder in folders if folder.network],
         )
         self._health.set("configuration", Health.OK)
 

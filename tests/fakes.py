@@ -106,6 +106,12 @@ class RecordingTelemetry:
     def watcher_overflowed(self, root: str) -> None:
         self.calls.append(("watcher_overflowed", root))
 
+    def share_helper_lost(self, root: str, reason: str) -> None:
+        self.calls.append(("share_helper_lost", root, reason))
+
+    def share_helper_stuck(self, root: str, *, stuck: bool) -> None:
+        self.calls.append(("share_helper_stuck", root, stuck))
+
     def job_ended(self, job: Job, state: JobState, error_class: ErrorClass | None) -> None:
         self.calls.append(("job_ended", job, state, error_class))
 
@@ -123,6 +129,9 @@ class RecordingTelemetry:
 
     def beat(self, loop: str) -> None:
         self.calls.append(("beat", loop))
+
+    def rest(self, loop: str) -> None:
+        self.calls.append(("rest", loop))
 
 
 class ListLog:

@@ -46,7 +46,7 @@ class MemorySightingLog:
     def known_in(self, root: str, directory: str) -> Mapping[str, FileStamp]:
         return {
             posixpath.basename(relpath): rows[-1].stamp
-            for (of, relpath), rows in list(self.settled.items())
+            for (of, relpath), rows in self.settled.copy().items()
             if of == root and posixpath.dirname(relpath) == directory
         }
 
@@ -67,7 +67,7 @@ class MemorySightingLog:
         self.gone.append(relpath)
 
     def names(self, state: SightingState = SightingState.READY) -> list[str]:
-        return sorted(path for (_, path), rows in list(self.settled.items()) if rows[-1].state is state)
+        return sorted(path for (_, path), rows in self.settled.copy().items() if rows[-1].state is state)
 
     def word_on(self, relpath: str) -> Settled:
         (rows,) = [rows for (_, path), rows in self.settled.items() if path == relpath]

@@ -7,7 +7,6 @@ every loss only sets a mark.
 from __future__ import annotations
 
 import os
-import stat
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from watchdog.observers.api import BaseObserver
 
 from semwatchd.adapters.inotify import InotifyFD, KeepOutEmitter
 from semwatchd.core.naming import NameRules
-from semwatchd.core.ports import FolderHealth, FolderState
+from semwatchd.core.ports import FolderHealth, FolderProbe, FolderState, NoAnswerError, Place
 
 EVENTS: list[type[FileSystemEvent]] = [
     FileClosedEvent,
@@ -36,8 +35,6 @@ EVENTS: list[type[FileSystemEvent]] = [
 ]
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 30.0
-
-_Identity = tuple[int, int]  # st_dev, st_ino
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,21 +54,31 @@ class FolderWatcher:
 
     Parameters
     ----------
-    network
-        True leaves the observer out: a share's other writers raise no events here.
+    probe
+        Asked after the folder itself.
+    events
+        False leaves the observer out: a share's other writers raise no events here.
     clock
         Monotonic seconds.
     """
 
     def __init__(
-        self, root: str, names: NameRules, listeners: Listeners, *, network: bool, clock: Callable[[], float]
+        self,
+        root: str,
+        names: NameRules,
+        listeners: Listeners,
+        *,
+        probe: FolderProbe,
+        events: bool,
+        clock: Callable[[], float],
     ) -> None:
         self._root = root
         self._names = names
         self._listeners = listeners
-        self._network = network
+        self._probe = probe
+        self._events = events
         self._clock = clock
-        self._identity: _Identity | None = None
+        self._place: Place | None = None
         self._is_mount = False
         self._watch: _Watch | None = None
         self._watch_problem = ""
@@ -82,14 +89,14 @@ class FolderWatcher:
     def check(self) -> FolderHealth:
         """Look whether the folder is there and watched, make it so where it is not, and say how it stands."""
         try:
-            identity = _identity(self._root)
+            place = self._probe.place(self._root)
         except OSError as error:
             return self._lose(f"{self._root}: {error.strerror}", _ADVICE.get(type(error), _LOOK_AT_IT))
-        if self._is_mount and not os.path.ismount(self._root):
+        if self._is_mount and not place.is_mount:
             return self._lose(f"{self._root}: nothing is mounted there any more", _MOUNT_IT)
-        if identity != self._identity:
-            self._meet(identity)
-        elif not self._network and self._clock() >= self._retry_at and not self._watched():
+        if place != self._place:
+            self._meet(place)
+        elif self._events and self._clock() >= self._retry_at and not self._watched():
             self._arm()
         return self._health()
 
@@ -102,18 +109,18 @@ class FolderWatcher:
     def _lose(self, reason: str, todo: str) -> FolderHealth:
         """Forget the folder but not that it was a mount: what lies under a mount point is not ours."""
         self.stop()
-        self._identity = None
+        self._place = None
         return FolderHealth(root=self._root, state=FolderState.LOST, reason=reason, todo=todo)
 
-    def _meet(self, identity: _Identity) -> None:
+    def _meet(self, place: Place) -> None:
         """Begin with a folder not seen before, or not since it was lost."""
-        self._identity = identity
-        self._is_mount = os.path.ismount(self._root)
+        self._place = place
+        self._is_mount = place.is_mount
         self._retry_s = FIRST_RETRY_S
-        if self._network:
-            self._scan_all()
-        else:
+        if self._events:
             self._arm()
+        else:
+            self._scan_all()
 
     def _arm(self) -> None:
         """Watch, then scan for what happened before the watch was there."""
@@ -218,16 +225,8 @@ _ADVICE: dict[type[OSError], str] = {
     FileNotFoundError: "create the folder again, mount its share, or correct watch.root",
     NotADirectoryError: "correct watch.root: it must be a folder",
     PermissionError: "give the daemon's user the right to list the folder",
+    NoAnswerError: "see to the share and its server; it is tried again by itself, and then scanned",
 }
-
-
-def _identity(root: str) -> _Identity:
-    """Return which folder it is; raises OSError unless it can be listed."""
-    with os.scandir(root):
-        status = os.stat(root)  # noqa: PTH116 — roots may hold undecodable bytes and stay plain strings
-    if not stat.S_ISDIR(status.st_mode):
-        raise NotADirectoryError(root)
-    return status.st_dev, status.st_ino
 
 
 def _slow(health: FolderHealth, reason: str) -> FolderHealth:

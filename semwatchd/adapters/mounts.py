@@ -8,6 +8,7 @@ import re
 _NETWORK = frozenset({"9p", "afs", "ceph", "cifs", "coda", "davfs", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"})
 _CLUSTER = frozenset({"beegfs", "gpfs", "lustre", "ocfs2", "gfs2"})
 _FROM_HOST = frozenset({"prl_fs", "vboxsf", "virtiofs", "vmhgfs"})  # the host of a virtual machine writes too
+MAX_LINKS = 40  #: the kernel follows no more
 
 
 def filesystem_of(path: str, mounts: str) -> str:
@@ -20,7 +21,7 @@ def filesystem_of(path: str, mounts: str) -> str:
     mounts
         Text of ``/proc/self/mountinfo``.
     """
-    kinds = dict(filter(None, map(_mount, mounts.splitlines())))  # the last mount on a point covers the rest
+    kinds = _mounted(mounts)
     while path not in kinds and path != "/":
         path = os.path.dirname(path)  # noqa: PTH120 — a plain string with undecodable bytes
     return kinds.get(path, "unknown")
@@ -32,9 +33,37 @@ def is_network(kind: str) -> bool:
 
 
 def on_network(root: str) -> bool:
-    """Whether a folder lies on a network share. One that is not there yet is judged by where it would be."""
+    """Whether a folder lies on a network share. One that is not there yet is judged by where it would be.
+
+    Nothing on a share is touched: one that hangs would hang us.
+    """
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123 — not a path of ours
-        return is_network(filesystem_of(os.path.realpath(root), file.read()))
+        mounts = file.read()
+    return is_network(filesystem_of(resolved(root, mounts), mounts))
+
+
+def resolved(path: str, mounts: str) -> str:
+    """Follow symbolic links as far as the first mount of a share, if the path leads to one."""
+    kinds = _mounted(mounts)
+    done, links, ahead = "/", 0, path.split("/")[::-1]
+    while ahead:
+        done = os.path.normpath(os.path.join(done, ahead.pop()))  # noqa: PTH118 — as above
+        if is_network(kinds.get(done, "")):
+            return done
+        try:
+            target = os.readlink(done)  # noqa: PTH115 — as above
+        except OSError:  # no link, or nothing there
+            continue
+        if (links := links + 1) > MAX_LINKS:
+            return done
+        done = "/" if target.startswith("/") else os.path.dirname(done)  # noqa: PTH120
+        ahead += target.split("/")[::-1]
+    return done
+
+
+def _mounted(mounts: str) -> dict[str, str]:
+    """Return file system types by mount point; the last mount on a point covers the rest."""
+    return dict(filter(None, map(_mount, mounts.splitlines())))
 
 
 def _mount(line: str) -> tuple[str, str] | None:

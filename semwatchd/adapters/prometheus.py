@@ -29,6 +29,7 @@ STAGE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 #: Seconds of one delivery; 10 s is the receiver's time limit.
 DELIVERY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40)
 
+HELPER_ENDS = ("hang", "crash")
 BREAKER_STATES = ("closed", "half-open", "open")
 DELIVERY_OUTCOMES = (DeliveryState.DELIVERED, DeliveryState.RETRY_WAIT, DeliveryState.PARKED)
 #: States in which a job has come to rest; from the others it is tried again.
@@ -67,6 +68,7 @@ class GaugeSnapshot:
     workers: Mapping[str, WorkerGauges] = field(default_factory=dict)  #: by slot, not by process id
     disk_free_bytes: Mapping[str, int] = field(default_factory=dict)  #: by what the disk is for
     disk_level: Mapping[str, int] = field(default_factory=dict)  #: engine.disk.DiskLevel, likewise
+    health: Mapping[str, int] = field(default_factory=dict)  #: 0 ok, 1 degraded, 2 failed, by part
 
 
 class PrometheusTelemetry:
@@ -97,6 +99,12 @@ class PrometheusTelemetry:
         self._retries = _counter(registry, "retries", "Jobs to be tried again.", "tool", "error_class")
         self._errors = _counter(registry, "errors", "Failed attempts.", "tool", "error_class")
         self._overflows = _counter(registry, "watcher_overflows", "Times the kernel dropped events.", "root")
+        self._helpers_lost = _counter(
+            registry, "share_helpers_lost", "Helper processes of a share that were ended.", "root", "reason"
+        )
+        self._helpers_stuck = _gauge(
+            registry, "share_helper_stuck", "1: the share's last helper hangs in the kernel.", "root"
+        )
         self._restarts = _counter(registry, "worker_restarts", "Workers started anew.", "reason")
         self._requests = _counter(registry, "mes_requests", "Tries to deliver.", "destination", "outcome")
         self._transitions = _counter(registry, "breaker_transitions", "Breaker changes.", "destination", "to")
@@ -122,10 +130,14 @@ class PrometheusTelemetry:
         registry.register(_AtScrape(gauges))
         self._expect_destinations(destinations)
 
-    def expect(self, tools: Sequence[str], roots: Sequence[str]) -> None:
-        """Let the series of these start at zero; those there are go on."""
+    def expect(self, *, tools: Sequence[str], roots: Sequence[str], shares: Sequence[str]) -> None:
+        """Let the series of these start at zero; those there are go on. ``shares`` are the roots on one."""
         for root in roots:
             self._overflows.labels(one_line(root))
+        for root in shares:
+            self._helpers_stuck.labels(one_line(root))
+            for reason in HELPER_ENDS:
+                self._helpers_lost.labels(one_line(root), reason)
         for tool in tools:
             self._end_to_end.labels(tool)
             for outcome in FINAL_STATES.values():
@@ -154,6 +166,14 @@ class PrometheusTelemetry:
     def watcher_overflowed(self, root: str) -> None:
         """Count a loss of file events under ``root``."""
         self._overflows.labels(one_line(root)).inc()
+
+    def share_helper_lost(self, root: str, reason: str) -> None:
+        """Count the end of a share's helper process: it did not answer, or died by itself."""
+        self._helpers_lost.labels(one_line(root), reason).inc()
+
+    def share_helper_stuck(self, root: str, *, stuck: bool) -> None:
+        """Record whether a helper that was killed is still there."""
+        self._helpers_stuck.labels(one_line(root)).set(stuck)
 
     def job_ended(self, job: Job, state: JobState, error_class: ErrorClass | None) -> None:
         """Count an attempt's end, its error, and whether it is to be repeated."""
@@ -216,6 +236,11 @@ class PrometheusTelemetry:
         self._beat.labels(loop).set(self._clock())
         self._beats[loop] = time.monotonic()
 
+    def rest(self, loop: str) -> None:
+        """Expect no more turns of a loop that has been ended."""
+        if self._beats.pop(loop, None) is not None:
+            self._beat.remove(loop)
+
     def oldest_beat_s(self) -> float:
         """Seconds since the loop that has been silent longest has turned; 0 before the first."""
         now = time.monotonic()
@@ -262,6 +287,7 @@ class _AtScrape(Collector):
         yield _family("queue_capacity", "Images that may wait.", [], {(): now.queue_capacity})
         yield _family("disk_free_bytes", "Free space.", ["disk"], _keyed(now.disk_free_bytes))
         yield _family("disk_level", "0 ample, 1 low, 2 scarce, 3 full.", ["disk"], _keyed(now.disk_level))
+        yield _family("health", "0 ok, 1 degraded, 2 failed.", ["part"], _keyed(now.health))
         yield _family(
             "worker_rss_bytes",
             "Memory of a worker.",

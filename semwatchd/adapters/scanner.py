@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
 
-from semwatchd.adapters.probe import stamp_of
 from semwatchd.core.naming import NameRules
 from semwatchd.core.paths import escape
-from semwatchd.core.ports import FileStamp, Log
+from semwatchd.core.ports import FileStamp, FolderProbe, Log, NoAnswerError
 
 HOT_S = 86_400.0  #: a directory that has changed within a day is looked at more often
 HOT_EVERY_S = 30.0
@@ -36,6 +34,7 @@ class Scanner:
         root: str,
         names: NameRules,
         known_in: KnownIn,
+        probe: FolderProbe,
         *,
         clock: Callable[[], float],
         logger: Log,
@@ -44,6 +43,7 @@ class Scanner:
         self._root = root
         self._names = names
         self._known_in = known_in
+        self._probe = probe
         self._clock = clock
         self._logger = logger
         self._stopped = stopped
@@ -71,6 +71,8 @@ class Scanner:
             directory = waiting.pop()
             try:
                 children, fresh = self._list(directory)
+            except NoAnswerError:
+                return  # the folder is lost; once it is back it is scanned in full
             except OSError as error:
                 self._complain(directory, error)
                 continue
@@ -86,20 +88,17 @@ class Scanner:
         known = self._known_in(self._root, directory)
         children: list[str] = []
         fresh: list[str] = []
-        with os.scandir(posixpath.join(self._root, directory)) as entries:
-            for entry in entries:
-                relpath = posixpath.join(directory, entry.name)
-                if self._names.excluded(relpath):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    children.append(relpath)
-                elif known.get(entry.name) != _stamp(entry):
-                    fresh.append(relpath)
+        for entry in self._probe.entries(self._root, directory, self._names):
+            relpath = posixpath.join(directory, entry.name)
+            if entry.is_directory:
+                children.append(relpath)
+            elif known.get(entry.name) != entry.stamp:
+                fresh.append(relpath)
         return children, fresh
 
     def _is_hot(self, directory: str) -> bool:
         try:
-            changed_at = os.stat(posixpath.join(self._root, directory)).st_mtime  # noqa: PTH116 — plain strings
+            changed_at = self._probe.changed_at(posixpath.join(self._root, directory))
         except OSError:
             self._directories.discard(directory)  # the next full scan tells whether it is back
             return False
@@ -112,18 +111,3 @@ class Scanner:
             self._silenced.add(directory)
             path = escape(posixpath.join(self._root, directory))
             self._logger.warning("directory_not_scanned", path=path, reason=error.strerror)
-
-
-def _stamp(entry: os.DirEntry[str]) -> FileStamp | None:
-    try:
-        return stamp_of(entry.stat())
-    except OSError:
-        return _stamp_of_link(entry)
-
-
-def _stamp_of_link(entry: os.DirEntry[str]) -> FileStamp | None:
-    """Stamp of a link that leads nowhere; None for a file that has just gone or does not answer."""
-    try:
-        return stamp_of(entry.stat(follow_symlinks=False))
-    except OSError:
-        return None

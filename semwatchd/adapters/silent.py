@@ -16,6 +16,12 @@ class SilentTelemetry:
     def watcher_overflowed(self, root: str) -> None:
         """Do nothing."""
 
+    def share_helper_lost(self, root: str, reason: str) -> None:
+        """Do nothing."""
+
+    def share_helper_stuck(self, root: str, *, stuck: bool) -> None:
+        """Do nothing."""
+
     def job_ended(self, job: Job, state: JobState, error_class: ErrorClass | None) -> None:
         """Do nothing."""
 
@@ -32,4 +38,7 @@ class SilentTelemetry:
         """Do nothing."""
 
     def beat(self, loop: str) -> None:
+        """Do nothing."""
+
+    def rest(self, loop: str) -> None:
         """Do nothing."""

@@ -11,7 +11,7 @@ from itertools import chain
 from semwatchd.adapters.folder import FolderWatcher, Listeners
 from semwatchd.adapters.scanner import FULL_EVERY_S, HOT_EVERY_S, KnownIn, Scanner
 from semwatchd.core.naming import NameRules
-from semwatchd.core.ports import FolderHealth, Log, Sight, Telemetry
+from semwatchd.core.ports import FolderHealth, FolderProbe, Log, Sight, Telemetry
 
 HINTS = 50_000  #: about 10 MB; what does not fit is found again by a scan
 FOUND = 1_000  #: scanners wait while more hints than this are waiting, and so leave the rest to events
@@ -40,15 +40,23 @@ class WatchedFolders:
         self._watchers: dict[str, FolderWatcher] = {}
         self._scans: dict[str, _ScanThread] = {}
 
-    def add(self, root: str, names: NameRules, *, network: bool) -> None:
-        """Watch one more folder; only before ``start``."""
+    def add(self, root: str, names: NameRules, probe: FolderProbe, *, events: bool) -> None:
+        """Watch one more folder, on ``events`` and by scans or by scans alone; only before ``start``."""
         scanner = Scanner(
-            root, names, self._known_in, clock=time.time, logger=self._logger, stopped=self._stop.is_set
+            root,
+            names,
+            self._known_in,
+            probe,
+            clock=time.time,
+            logger=self._logger,
+            stopped=self._stop.is_set,
         )
         scan = _ScanThread(root, scanner, self._post_found, self._stop, self._clock)
         listeners = Listeners(post=lambda relpath, how: self._post(root, relpath, how), list_below=scan.wish)
         self._scans[root] = scan
-        self._watchers[root] = FolderWatcher(root, names, listeners, network=network, clock=self._clock)
+        self._watchers[root] = FolderWatcher(
+            root, names, listeners, probe=probe, events=events, clock=self._clock
+        )
 
     def start(self) -> None:
         """Begin to scan; the observers are armed by the first ``check``."""

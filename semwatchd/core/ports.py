@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from semwatchd.core.image import SemImage
 from semwatchd.core.job import Context, DeliveryState, ErrorClass, Job, JobState, Lane, Outcome
+from semwatchd.core.naming import NameRules
 from semwatchd.core.plan import Plan
 
 
@@ -57,6 +58,40 @@ class FileProbe(Protocol):
     def look(self, root: str, relpath: str) -> FileLook | None: ...
     def being_written(self, path: str) -> bool | None: ...
     def completeness(self, path: str) -> Completeness: ...
+
+
+class NoAnswerError(OSError):
+    """Whoever asks the share for us is not answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Which folder a path leads to."""
+
+    device: int
+    inode: int
+    is_mount: bool
+    asker: int = 0  #: who found out; after a change, what the one before was about to tell is missing
+
+
+class Entry(NamedTuple):
+    """One name in a directory."""
+
+    name: str
+    is_directory: bool
+    stamp: FileStamp | None  #: None for a directory, and for a file that has just gone or does not answer
+
+
+class FolderProbe(Protocol):
+    """What watching may ask of a folder. Raises OSError; NoAnswerError where asking further is no use.
+
+    ``place`` succeeds only for a folder that can be listed. ``entries`` leaves out what the names exclude;
+    ``directory`` is a path below the root.
+    """
+
+    def place(self, root: str) -> Place: ...
+    def entries(self, root: str, directory: str, names: NameRules) -> Iterator[Entry]: ...
+    def changed_at(self, path: str) -> float: ...
 
 
 class FolderState(StrEnum):
@@ -243,12 +278,15 @@ class Telemetry(Protocol):
 
     def sighted(self, tool: str, how: str) -> None: ...
     def watcher_overflowed(self, root: str) -> None: ...
+    def share_helper_lost(self, root: str, reason: str) -> None: ...
+    def share_helper_stuck(self, root: str, *, stuck: bool) -> None: ...
     def job_ended(self, job: Job, state: JobState, error_class: ErrorClass | None) -> None: ...
     def job_timed(self, tool: str, elapsed_ms: Mapping[str, float], end_to_end_s: float) -> None: ...
     def worker_restarted(self, reason: str) -> None: ...
     def delivery(self, destination: str, outcome: str, elapsed_s: float) -> None: ...
     def breaker(self, destination: str, state: str) -> None: ...
     def beat(self, loop: str) -> None: ...
+    def rest(self, loop: str) -> None: ...
 
 
 class Lifecycle(Protocol):

@@ -10,6 +10,7 @@ from collections import deque
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 
+from semwatchd.core.children import environment
 from semwatchd.core.job import Job
 from semwatchd.engine.messages import Setup
 from semwatchd.engine.pace import Pace
@@ -50,7 +51,7 @@ class Child:
             pass_fds=[theirs.fileno(), slot_descriptor, self._stacks],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            env=_child_environment(),
+            env=environment() | SINGLE_THREADED,
         )
         theirs.close()
         self.pipe: Connection = ours
@@ -107,14 +108,6 @@ class Child:
                 self.process.kill()
         # subprocess collects it once the kernel lets go of it
         return "hangs inside the kernel, most likely on a share that does not answer"
-
-
-def _child_environment() -> dict[str, str]:
-    """Give the child our environment, less what tells a process that it is systemd's main one."""
-    inherited = {
-        k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET" and not k.startswith("WATCHDOG_")
-    }
-    return inherited | SINGLE_THREADED
 
 
 def _how_it_ended(status: int) -> str:

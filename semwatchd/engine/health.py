@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from semwatchd.core.ports import Log
 
@@ -16,6 +17,10 @@ class Health(StrEnum):
     OK = "ok"
     DEGRADED = "degraded"  #: works with a loss a person should know of; still ready
     FAILED = "failed"  #: cannot do its work; the daemon is not ready
+
+
+#: The same as a number, for alarms: the higher the worse.
+LEVEL: Mapping[Health, int] = MappingProxyType({state: level for level, state in enumerate(Health)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from semwatchd.engine.watched import WatchedFolder
 MAX_SETTLING = 20_000  #: beyond it hints are refused and scans wait
 STALE_S = 600.0  #: a file that settles for longer is worth a person's look
 STEP_LIMIT = 500  #: looks per step, so that hints are never kept waiting for long
+LONGEST_STEP_S = 5.0  #: the same, on a share that answers slowly
 LOST_FOLDER_S = 5.0  #: between thoughts about the files of a folder that is lost
 
 _Key = tuple[str, str]  # root, path below it
@@ -119,9 +120,10 @@ class Intake:
 
         At most ``STEP_LIMIT`` files are looked at, so the answer may lie in the past.
         """
+        end = self._clock() + LONGEST_STEP_S
         for _ in range(STEP_LIMIT):
             due = self._next_due()
-            if due is None or due > now:
+            if due is None or due > now or self._clock() > end:
                 return due
             key = heapq.heappop(self._queue)[1]
             candidate = self._candidates[key]

@@ -19,6 +19,8 @@ class IntakeLoop:
 
     Parameters
     ----------
+    name
+        Under which the loop is heard to live.
     report
         Takes the health of a folder whenever it has changed.
     """
@@ -28,6 +30,7 @@ class IntakeLoop:
         intake: Intake,
         source: FolderSource,
         *,
+        name: str = "intake",
         clock: Callable[[], float],
         telemetry: Telemetry,
         logger: Log,
@@ -35,6 +38,7 @@ class IntakeLoop:
     ) -> None:
         self._intake = intake
         self._source = source
+        self._name = name
         self._clock = clock
         self._telemetry = telemetry
         self._logger = logger
@@ -49,6 +53,7 @@ class IntakeLoop:
             self._intake.restore(root)
         while not stop.is_set():
             self.turn()
+        self._telemetry.rest(self._name)
 
     def turn(self) -> None:
         """Do one round; waits at most half a second for a hint."""
@@ -58,7 +63,7 @@ class IntakeLoop:
         if self._clock() >= self._check_at:
             self._check()
         self._next_due = self._intake.step(self._clock())
-        self._telemetry.beat("intake")
+        self._telemetry.beat(self._name)
 
     def rescan(self, root: str | None = None) -> None:
         """Have one folder, or all, listed in full as soon as possible."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -52,6 +52,11 @@ class WatchSettings(BaseModel):
         le=3600,
         description="Seconds after the last change that a file which looks incomplete is waited for.",
     )
+    network: bool | None = Field(
+        default=None,
+        description="Whether the folder is on a share: it is then only scanned, by a process of its own that "
+        "may hang. Default: as the kind of file system says.",
+    )
     context: str | None = Field(
         default=None,
         description="Regular expression over the path below the root; its named groups "
@@ -94,6 +99,10 @@ class WatchSettings(BaseModel):
         """Which names are read and which are left alone."""
         return NameRules(patterns=self.patterns, exclude=self.exclude)
 
+    def on_share(self, looks_so: Callable[[str], bool]) -> bool:
+        """Whether the folder is on a share: what the operator says, else what ``looks_so`` makes of it."""
+        return looks_so(str(self.root)) if self.network is None else self.network
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedFolder:
@@ -105,6 +114,7 @@ class WatchedFolder:
     names: NameRules = field(default_factory=NameRules)
     patience: Patience = field(default_factory=Patience)
     context: re.Pattern[str] | None = None
+    network: bool = False  #: on a share, and so only scanned
     lane: Lane = Lane.LIVE
 
     def order(self, relpath: str, warnings: tuple[str, ...] = ()) -> JobOrder:
@@ -127,6 +137,7 @@ def watched_folder(settings: WatchSettings, plan: Plan, *, network: bool) -> Wat
         names=settings.names,
         patience=Patience(quiet_s=quiet_s, hold_s=settings.hold_s),
         context=re.compile(settings.context) if settings.context else None,
+        network=network,
     )
 
 

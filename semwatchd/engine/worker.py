@@ -7,7 +7,6 @@ numeric library starts its helper threads on import and they would keep the core
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import importlib
 import os
@@ -19,6 +18,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from semwatchd.core.children import die_with_parent
 from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError, FileGoneError
 from semwatchd.core.job import ErrorClass, Evidence, Failure, Job, Outcome, Result
 from semwatchd.core.paths import one_line
@@ -32,7 +32,6 @@ Analyse = Callable[[Job], Outcome]
 
 MAX_REASON_CHARS = 1000  #: a person reads it; a library may quote a whole picture
 EVIDENCE_BYTES = 64  #: of a bad file's beginning, kept for a person
-_PR_SET_PDEATHSIG = 1
 _OOM_SCORE = "300"  # when memory runs out, a worker goes before the supervisor
 
 
@@ -127,7 +126,7 @@ def main(argv: Sequence[str]) -> None:
     """
     descriptor, parent, slot_descriptor, stacks = (int(argv[place]) for place in (0, 1, 3, 4))
     cores = {int(core) for core in argv[2].split(",")}
-    _die_with_parent(parent)
+    die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
     os.sched_setaffinity(0, cores)
     Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, "ascii")
@@ -140,12 +139,6 @@ def main(argv: Sequence[str]) -> None:
     analyse_job = getattr(importlib.import_module(module), function)(setup.settings)
     connection.send(Ready(cores=tuple(sorted(os.sched_getaffinity(0)))))
     serve(connection, slot_descriptor, analyse_job)
-
-
-def _die_with_parent(parent: int) -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the call above
-        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
+from semwatchd.adapters.listing import DiskListing
 from semwatchd.adapters.mounts import on_network
 from semwatchd.adapters.probe import DiskProbe, ignore_lease_signal
 from semwatchd.adapters.scanner import Scanner
@@ -133,10 +134,17 @@ def _what_to_scan(config: Config, root: Path, journal: Journal) -> tuple[Watched
             [f"plans: {root} is in no watched folder, so it needs a plan 'default' (there are: {there_are})"]
         )
     log = structlog.get_logger("semwatchd")
-    network = on_network(str(watch.root))
-    folder = watched_folder(watch, config.plan(watch.plan), network=network)
+    folder = watched_folder(watch, config.plan(watch.plan), network=watch.on_share(on_network))
     known_in = SqlSightingLog(journal, time.time, _nothing, _ignore_error).known_in
-    scanner = Scanner(folder.root, folder.names, known_in, clock=time.time, logger=log, stopped=lambda: False)
+    scanner = Scanner(
+        folder.root,
+        folder.names,
+        known_in,
+        DiskListing(),
+        clock=time.time,
+        logger=log,
+        stopped=lambda: False,
+    )
     below = root.relative_to(watch.root.resolve()).as_posix()
     return replace(folder, lane=Lane.BACKFILL), scanner.below("" if below == "." else below)
 

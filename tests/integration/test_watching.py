@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from semwatchd.adapters.listing import DiskListing
 from semwatchd.adapters.probe import DiskProbe, ignore_lease_signal
+from semwatchd.adapters.share import Share, ShareLimits
 from semwatchd.adapters.watching import WatchedFolders
 from semwatchd.core.job import SightingState
 from semwatchd.core.naming import NameRules
@@ -41,7 +43,13 @@ class Site:
     """A watched folder with everything that watches it, running in a thread."""
 
     def __init__(
-        self, root: Path, log: MemorySightingLog, *, network: bool = False, hints: int = 50_000
+        self,
+        root: Path,
+        log: MemorySightingLog,
+        *,
+        network: bool = False,
+        share: Share | None = None,
+        hints: int = 50_000,
     ) -> None:
         self.root = root
         self.log = log
@@ -50,12 +58,12 @@ class Site:
         self.health: list[FolderHealth] = []
         self.errors: list[BaseException] = []
         self.source = WatchedFolders(log.known_in, self.telemetry, self.lines, hints=hints)
-        self.source.add(str(root), NAMES, network=network)
+        self.source.add(str(root), NAMES, share or DiskListing(), events=not (network or share))
         folder = WatchedFolder(root=str(root), tool="SEM-1", plan=Plan(), names=NAMES, patience=PATIENCE)
         self.intake = Intake(
             [folder],
             log=log,
-            probe=DiskProbe(),
+            probe=share or DiskProbe(),
             clock=time.monotonic,
             telemetry=self.telemetry,
             logger=self.lines,
@@ -310,6 +318,51 @@ def test_a_network_share_is_only_scanned(root: Path, log: MemorySightingLog) -> 
     assert site.ready == ["a.tif"]
     site.loop.rescan()
     until(lambda: site.ready == ["a.tif", "b.tif"])
+    site.stop()
+
+
+def test_a_share_that_hangs_is_lost_and_comes_back_by_itself(root: Path, log: MemorySightingLog) -> None:
+    share = Share(
+        str(root),
+        telemetry=RecordingTelemetry(),
+        logger=ListLog(),
+        clock=time.monotonic,
+        limits=ShareLimits(answer_s=0.5, pause_s=1.0),
+    )
+    picture(root / "before.tif")
+    site = Site(root, log, share=share)
+    site.start()
+    until(lambda: site.ready == ["before.tif"])
+    assert share._helper is not None
+    share._helper.process.send_signal(signal.SIGSTOP)
+    picture(root / "meanwhile.tif")
+    until(lambda: site.state() is FolderState.LOST)
+    assert "does not answer" in site.health[-1].reason
+    assert "server" in site.health[-1].todo
+    until(lambda: site.ready == ["before.tif", "meanwhile.tif"])
+    assert site.state() is FolderState.OK
+    assert log.gone == []
+    share.close()
+    site.stop()
+
+
+def test_a_writer_on_a_share_is_waited_for_through_the_helper(root: Path, log: MemorySightingLog) -> None:
+    share = Share(str(root), telemetry=RecordingTelemetry(), logger=ListLog(), clock=time.monotonic)
+    whole = picture(root.parent / "whole.tif").read_bytes()
+    site = Site(root, log, share=share)
+    with (root / "a.tif").open("wb") as file:
+        file.write(whole[: len(whole) // 2])
+        file.flush()
+        site.start()
+        until(lambda: site.intake.settling == 1)
+        time.sleep(5 * PATIENCE.quiet_s)
+        assert site.ready == []
+        file.write(whole[len(whole) // 2 :])
+    until(lambda: site.ready == ["a.tif"])
+    order = log.word_on("a.tif").order
+    assert order is not None
+    assert order.warnings == ()
+    share.close()
     site.stop()
 
 

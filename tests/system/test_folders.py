@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.daemon import Daemon, Site, picture, until
@@ -45,6 +46,41 @@ def test_a_folder_may_come_late_and_go_away_and_come_back(tmp_path: Path) -> Non
         assert daemon.stop() == 0
     assert site.rows("select distinct state, attempt from job") == [("stored", 1)]
     assert site.audit()["balanced"]
+
+
+def test_a_share_that_hangs_holds_up_nobody_and_comes_back_by_itself(tmp_path: Path) -> None:
+    """A process that is stopped answers as little as one that waits for a dead server."""
+    site, share = Site(tmp_path), tmp_path / "share"
+    share.mkdir()
+    site.configure(watch=[site.watch(), site.watch(root=str(share), tool="SEM02", network=True)])
+    with site.running() as daemon:
+        (share / "W01_a.tif").write_bytes(picture(1))
+        until(lambda: site.ended() == 1, 60, "the share works")
+        assert watch_state(daemon, share) == "ok"
+        helper = helper_of(daemon)
+        helper.suspend()
+        (share / "W01_b.tif").write_bytes(picture(2))
+        (site.watched / "W01_c.tif").write_bytes(picture(3))
+        until(lambda: site.ended() == 2, 10, "the other folder works")
+        until(lambda: watch_state(daemon, share) == "degraded", 30, "the hang noticed")
+        part = daemon.health(f"watch:{share}")
+        assert "does not answer" in part["reason"]
+        assert "server" in part["todo"]
+        assert daemon.metric("semwatchd_health", part=f"watch:{share}") == 1
+        assert daemon.metric("semwatchd_share_helpers_lost_total", root=str(share), reason="hang") == 1
+        assert daemon.get("/readyz").is_success
+        assert daemon.get("/livez").is_success
+        until(lambda: site.ended() == 3, 30, "another helper finds what came meanwhile")
+        assert watch_state(daemon, share) == "ok"
+        assert not helper.is_running()
+        helper_of(daemon).suspend()
+        assert daemon.stop() == 0
+    assert site.rows("select distinct state, attempt from job") == [("stored", 1)]
+
+
+def helper_of(daemon: Daemon) -> psutil.Process:
+    (helper,) = [child for child in daemon.workers() if any("share_helper" in a for a in child.cmdline())]
+    return helper
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list any folder")

@@ -13,6 +13,7 @@ from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, Inotify
 
 from semwatchd.adapters import folder as folder_module
 from semwatchd.adapters.folder import FolderWatcher, Listeners
+from semwatchd.adapters.listing import DiskListing
 from semwatchd.core.naming import NameRules
 from semwatchd.core.ports import FolderState
 from tests.fakes import FakeClock
@@ -32,7 +33,8 @@ class Bench:
             str(root),
             NameRules(exclude=("keep-out",)),
             Listeners(post=self.post, list_below=self.list_below),
-            network=network,
+            probe=DiskListing(),
+            events=not network,
             clock=self.clock,
         )
 

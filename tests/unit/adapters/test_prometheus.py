@@ -17,7 +17,7 @@ def telemetry(now: GaugeSnapshot | None = None) -> PrometheusTelemetry:
     made = PrometheusTelemetry(
         destinations=["mes"], gauges=lambda: now or GaugeSnapshot(), clock=FakeClock(1000.0)
     )
-    made.expect(tools=["sem1"], roots=["/data/sem1"])
+    made.expect(tools=["sem1"], roots=["/data/sem1"], shares=["/data/sem1"])
     return made
 
 
@@ -36,6 +36,9 @@ def value(found: Samples, name: str, **labels: str) -> float:
 def test_it_is_the_port() -> None:
     port: Telemetry = telemetry()
     port.beat("relay.mes")
+    port.rest("relay.mes")
+    port.share_helper_lost("/data/sem1", "hang")
+    port.share_helper_stuck("/data/sem1", stuck=True)
 
 
 def test_known_series_start_at_zero() -> None:
@@ -114,11 +117,30 @@ def test_a_tool_that_comes_later_starts_at_zero_and_the_others_go_on() -> None:
     source = telemetry()
     source.sighted("sem1", "scan")
     source.job_ended(a_job(), JobState.STORED, None)
-    source.expect(tools=["sem1", "sem2"], roots=["/data/sem1", "/data/sem2"])
+    source.expect(tools=["sem1", "sem2"], roots=["/data/sem1", "/data/sem2"], shares=[])
     found = samples(source)
     assert value(found, "images_processed_total", tool="sem1", outcome="ok") == 1
     assert value(found, "images_processed_total", tool="sem2", outcome="ok") == 0
     assert source.images_ended == 1
+
+
+def test_a_loop_at_rest_is_not_missed() -> None:
+    source = telemetry()
+    source.beat("intake./data/sem1")
+    source.rest("intake./data/sem1")
+    source.rest("never heard of")
+    assert source.oldest_beat_s() == 0.0
+    assert not any(name.endswith("last_beat_timestamp_seconds") for name, _ in samples(source))
+
+
+def test_the_helpers_of_a_share_are_counted_from_zero() -> None:
+    source = telemetry()
+    assert value(samples(source), "share_helpers_lost_total", root="/data/sem1", reason="crash") == 0
+    source.share_helper_lost("/data/sem1", "hang")
+    source.share_helper_stuck("/data/sem1", stuck=True)
+    found = samples(source)
+    assert value(found, "share_helpers_lost_total", root="/data/sem1", reason="hang") == 1
+    assert value(found, "share_helper_stuck", root="/data/sem1") == 1
 
 
 def test_hostile_names_do_not_break_the_page() -> None:

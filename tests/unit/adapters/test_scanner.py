@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from semwatchd.adapters.mounts import filesystem_of, is_network, on_network
+from semwatchd.adapters.listing import DiskListing
+from semwatchd.adapters.mounts import filesystem_of, is_network, on_network, resolved
 from semwatchd.adapters.probe import DiskProbe
 from semwatchd.adapters.scanner import HOT_S, Scanner
 from semwatchd.core.job import Context
 from semwatchd.core.naming import NameRules
 from semwatchd.core.plan import Plan
-from semwatchd.core.ports import JobOrder, Sighting
+from semwatchd.core.ports import Entry, JobOrder, NoAnswerError, Sighting
 from tests.fakes import FakeClock, ListLog
 from tests.fakes_intake import MemorySightingLog
 
@@ -29,6 +30,7 @@ class Bench:
             str(root),
             names,
             self.log.known_in,
+            DiskListing(),
             clock=self.clock,
             logger=self.lines,
             stopped=lambda: self.stopping,
@@ -142,6 +144,25 @@ def test_a_directory_that_cannot_be_listed_is_named_once_and_the_rest_is_found(
     ]
 
 
+def test_a_scan_of_a_folder_that_does_not_answer_ends_without_a_word(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def no_answer(_root: str, directory: str, _names: NameRules) -> Iterator[Entry]:
+        asked.append(directory)
+        raise NoAnswerError(110, "the share does not answer")
+
+    for number in range(20):
+        bench.put(f"lot{number}/a.tif")
+    bench.full()
+    monkeypatch.setattr(bench.scanner._probe, "entries", no_answer)
+    assert bench.hot() == []
+    assert bench.full() == []
+    assert asked[-1] == ""
+    assert bench.lines.lines == []
+
+
 def refuse_in(monkeypatch: pytest.MonkeyPatch, closed: str) -> None:
     scandir: Callable[[str], object] = os.scandir
 
@@ -179,6 +200,23 @@ garbage
 def test_the_mount_decides_whether_a_folder_is_on_the_network(path: str, kind: str, network: bool) -> None:  # noqa: FBT001 — a parameter
     assert filesystem_of(path, MOUNTS) == kind
     assert is_network(kind) is network
+
+
+def test_links_are_followed_up_to_a_share_and_no_further(tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    (share / "lot").mkdir(parents=True)
+    (share / "inside").symlink_to("/")
+    (tmp_path / "link").symlink_to("share/lot")
+    (tmp_path / "up").mkdir()
+    (tmp_path / "up" / "link").symlink_to("../link/../inside")
+    (tmp_path / "loop").symlink_to("loop")
+    base = os.path.realpath(tmp_path)
+    mounts = f"40 22 0:50 / {base}/share rw - nfs4 server:/ rw\n22 1 254:0 / / rw - ext4 /dev/vda rw\n"
+    for path in ("share/lot", "link", "up/link/etc", "link/../../up/link"):
+        assert resolved(f"{tmp_path}/{path}", mounts) == f"{base}/share"
+        assert is_network(filesystem_of(resolved(f"{tmp_path}/{path}", mounts), mounts))
+    assert resolved(f"{tmp_path}/up/./not//there", mounts) == f"{base}/up/not/there"
+    assert resolved(f"{tmp_path}/loop", mounts) == f"{base}/loop"
 
 
 def test_this_machines_own_mounts_can_be_read(tmp_path: Path) -> None:

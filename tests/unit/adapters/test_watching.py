@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from semwatchd.adapters import watching as watching_module
+from semwatchd.adapters.listing import DiskListing
 from semwatchd.adapters.watching import WatchedFolders
 from semwatchd.core.naming import NameRules
 from semwatchd.core.ports import FileStamp, Sight
@@ -15,7 +16,7 @@ from tests.fakes import ListLog, RecordingTelemetry
 
 def folders(root: Path, *, hints: int = 100) -> WatchedFolders:
     source = WatchedFolders(lambda _root, _directory: {}, RecordingTelemetry(), ListLog(), hints=hints)
-    source.add(str(root), NameRules(), network=True)
+    source.add(str(root), NameRules(), DiskListing(), events=False)
     return source
 
 
@@ -71,7 +72,7 @@ def test_an_error_nobody_foresaw_in_a_scan_reaches_the_loop(tmp_path: Path) -> N
         raise ZeroDivisionError
 
     source = WatchedFolders(explode, RecordingTelemetry(), ListLog())
-    source.add(str(tmp_path), NameRules(), network=True)
+    source.add(str(tmp_path), NameRules(), DiskListing(), events=False)
     source.start()
     source.check()
     assert failed.wait(5)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from semwatchd.engine.health import Health, HealthBoard
+from semwatchd.engine.health import LEVEL, Health, HealthBoard
 from tests.fakes import FakeClock, ListLog
 
 
@@ -61,3 +61,7 @@ def test_a_snapshot_stays_as_it_was_taken() -> None:
     before = board.snapshot()
     board.set("c", Health.OK)
     assert list(before) == ["a", "b"]
+
+
+def test_the_worse_a_part_fares_the_higher_its_level() -> None:
+    assert LEVEL[Health.OK] == 0 < LEVEL[Health.DEGRADED] < LEVEL[Health.FAILED]

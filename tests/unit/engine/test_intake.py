@@ -12,8 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from semwatchd.core.job import Context, SightingState
 from semwatchd.core.naming import NameRules
 from semwatchd.core.plan import Plan
-from semwatchd.core.ports import Completeness
-from semwatchd.engine.intake import STALE_S, Intake
+from semwatchd.core.ports import Completeness, FileLook
+from semwatchd.engine.intake import LONGEST_STEP_S, STALE_S, Intake
 from semwatchd.engine.settling import VANISH_CONFIRM_S, Patience
 from semwatchd.engine.watched import WatchedFolder
 from tests.fakes import FakeClock, ListLog, RecordingTelemetry
@@ -470,3 +470,26 @@ def test_a_slow_writer_without_a_lease_is_outwaited(pauses: list[float]) -> None
         bench.intake.step(bench.clock())
     bench.pass_time(4.1)  # the last change is noticed up to one quiet time late
     assert bench.ready == ["a.tif"]
+
+
+def test_files_of_a_slow_share_do_not_keep_a_step_from_ending(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = FakeDisk.look
+
+    def look_slowly(disk: FakeDisk, root: str, relpath: str) -> FileLook | None:
+        bench.clock.advance(1.0)
+        return look(disk, root, relpath)
+
+    for number in range(50):
+        bench.disk.write(f"{number}.tif")
+        bench.intake.sight(ROOT, f"{number}.tif", "scan")
+    monkeypatch.setattr(FakeDisk, "look", look_slowly)
+    began = bench.clock()
+    due = bench.intake.step(began)
+    assert bench.clock() - began <= LONGEST_STEP_S + 1.0
+    assert due is not None
+    assert due <= bench.clock()
+    for _ in range(100):
+        bench.intake.step(bench.clock())
+    assert len(bench.ready) == 50

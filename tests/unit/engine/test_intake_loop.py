@@ -122,3 +122,10 @@ def test_a_rescan_is_passed_on() -> None:
     bench.loop.rescan(ROOT)
     bench.loop.rescan()
     assert bench.source.wished == [ROOT, None]
+
+
+def test_a_loop_that_is_stopped_is_expected_to_turn_no_more() -> None:
+    bench, stop = Bench(), threading.Event()
+    stop.set()
+    bench.loop.run(stop)
+    assert bench.telemetry.calls == [("rest", "intake")]
