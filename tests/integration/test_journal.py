@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import closing, contextmanager
@@ -19,11 +20,12 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, event, insert
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from semwatchd.adapters.sql import claims, jobs, operator, outbox, queries, schema, sightings
 from semwatchd.adapters.sql import journal as journal_module
-from semwatchd.adapters.sql import operator, queries, schema
 from semwatchd.adapters.sql.jobs import SqlJobStore
 from semwatchd.adapters.sql.journal import QUEUE_LIMIT, Journal, open_engine, reading, writing
 from semwatchd.adapters.sql.outbox import SqlOutbox
+from semwatchd.adapters.sql.prepared import Prepared
 from semwatchd.adapters.sql.schema import (
     current_journal,
     journal_path,
@@ -334,6 +336,20 @@ def explained(engine: Engine) -> Iterator[list[str]]:
         event.remove(engine, "before_cursor_execute", explain)
 
 
+def prepared_steps(connection: Connection) -> list[str]:
+    """Say how SQLite carries out every prepared statement; its values stay open, as in the product."""
+    statements = [each for module in (claims, jobs, outbox, sightings) for each in vars(module).values()]
+    questions = [
+        each.sql
+        for each in statements
+        if isinstance(each, Prepared) and each.sql.startswith(("SELECT", "UPDATE"))
+    ]
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    nothing: defaultdict[str, None] = defaultdict(lambda: None)
+    return [str(row[3]) for sql in questions for row in driver.execute(f"EXPLAIN QUERY PLAN {sql}", nothing)]
+
+
 def test_no_daily_question_reads_the_whole_history(tmp_path: Path) -> None:
     with running_journal(tmp_path) as journal:
         store = SqlJobStore(journal, ["mes"], lambda: 1.0, lambda: None)
@@ -354,6 +370,7 @@ def test_no_daily_question_reads_the_whole_history(tmp_path: Path) -> None:
                 list(queries.quarantined(connection))
                 queries.last_done_before(connection, ROOT)
                 stuck_jobs(connection, stuck_after_s(deadline_s=30.0, capacity=8), 0.0, 1.0)
+                steps.extend(prepared_steps(connection))
     text = "\n".join(steps)
     for index in ("job_open", "job_alone", "job_identity", "job_set_aside", "outbox_undelivered"):
         assert f"INDEX {index}" in text

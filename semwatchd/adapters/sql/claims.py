@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
 
+from semwatchd.adapters.sql.prepared import Prepared
 from semwatchd.adapters.sql.rows import job_of
 from semwatchd.adapters.sql.tables import OPEN_JOBS, RUNS_ALONE, job, plan
 from semwatchd.core.job import LONGEST_RETRY_S, MAX_ATTEMPTS, ErrorClass, Job, JobState, Lane
@@ -27,14 +28,14 @@ _KINDS: dict[str, tuple[Any, ...]] = {
 }
 
 # Statements of the hot path are put together once; building one costs more than running it.
-_WHICH_KINDS = select(
-    *(select(job.c.id).where(*where).exists().label(kind) for kind, where in _KINDS.items())
+_WHICH_KINDS = Prepared(
+    select(*(select(job.c.id).where(*where).exists().label(kind) for kind, where in _KINDS.items()))
 )
 _OLDEST = {
     kind: select(job, plan.c.document).join(plan).where(*where).order_by(job.c.id).limit(bindparam("most"))
     for kind, where in _KINDS.items()
 }
-_RETRY_DUE = (
+_RETRY_DUE = Prepared(
     update(job)
     .where(
         OPEN_JOBS,
@@ -44,7 +45,7 @@ _RETRY_DUE = (
     )
     .values(state=JobState.QUEUED)
 )
-_START = (
+_START = Prepared(
     update(job)
     .where(job.c.id == bindparam("this_id"))
     .values(state=JobState.CPU_RUNNING, attempt=job.c.attempt + 1, started_at=bindparam("now"))
@@ -59,11 +60,11 @@ def claim(connection: Connection, limit: int, alone: int, turn: int, now: float)
     turn
         Places given before; keeps the shares of the lanes over many small claims.
     """
-    connection.execute(_RETRY_DUE, {"now": now, "latest": now + LONGEST_RETRY_S})
-    there = connection.execute(_WHICH_KINDS).one()
+    _RETRY_DUE.run(connection, {"now": now, "latest": now + LONGEST_RETRY_S})
+    there = dict(zip(_KINDS, _WHICH_KINDS.first(connection, {}) or (), strict=True))
 
     def oldest(kind: str, most: int) -> Sequence[Row[Any]]:
-        wanted = most and getattr(there, kind)
+        wanted = most and there[kind]
         return connection.execute(_OLDEST[kind], {"most": most}).all() if wanted else ()
 
     manual = oldest("manual", limit)
@@ -79,6 +80,5 @@ def _start(
     connection: Connection, company: Sequence[Row[Any]], lonely: Sequence[Row[Any]], now: float
 ) -> Sequence[Job]:
     taken = [(row, False) for row in company] + [(row, True) for row in lonely]
-    if taken:
-        connection.execute(_START, [{"this_id": row.id, "now": now} for row, _ in taken])
+    _START.run_each(connection, [{"this_id": row.id, "now": now} for row, _ in taken])
     return [replace(job_of(row), attempt=row.attempt + 1, alone=alone) for row, alone in taken]

@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_once
 
 from semwatchd.adapters.sql.claims import claim
 from semwatchd.adapters.sql.journal import Journal
+from semwatchd.adapters.sql.prepared import Prepared
 from semwatchd.adapters.sql.rows import shallow
 from semwatchd.adapters.sql.tables import HOLDS_IDENTITY, OPEN_JOBS, job, outbox, result
 from semwatchd.core.job import MAX_ATTEMPTS, DeliveryState, ErrorClass, Failure, Job, JobState, Result
@@ -25,15 +26,19 @@ _THIS_ATTEMPT = and_(
     job.c.attempt == bindparam("this_attempt"),
     job.c.state == JobState.CPU_RUNNING,
 )
-_FIND_ATTEMPT = select(job.c.id).where(_THIS_ATTEMPT)
-_GIVE_BACK = update(job).where(_THIS_ATTEMPT).values(state=JobState.QUEUED, attempt=job.c.attempt - 1)
-_FIND_TWIN = select(job.c.id, job.c.state).where(
-    job.c.sha256 == bindparam("its_sha256"),
-    job.c.plan_hash == bindparam("its_plan"),
-    HOLDS_IDENTITY,
-    job.c.id != bindparam("this_id"),
+_FIND_ATTEMPT = Prepared(select(job.c.id).where(_THIS_ATTEMPT))
+_GIVE_BACK = Prepared(
+    update(job).where(_THIS_ATTEMPT).values(state=JobState.QUEUED, attempt=job.c.attempt - 1)
 )
-_STORE = (
+_FIND_TWIN = Prepared(
+    select(job.c.id, job.c.state).where(
+        job.c.sha256 == bindparam("its_sha256"),
+        job.c.plan_hash == bindparam("its_plan"),
+        HOLDS_IDENTITY,
+        job.c.id != bindparam("this_id"),
+    )
+)
+_STORE = Prepared(
     update(job)
     .where(job.c.id == bindparam("this_id"))
     .values(
@@ -59,8 +64,16 @@ _POISON = (
     )
 )
 # A damaged journal may hold an open job with a result or events: the new result stands, no event is doubled.
-_INSERT_RESULT = insert(result).prefix_with("OR REPLACE")
-_INSERT_EVENT = insert_once(outbox).on_conflict_do_nothing()
+_INSERT_RESULT = Prepared(
+    insert(result).prefix_with("OR REPLACE"), [column.name for column in result.columns]
+)
+_INSERT_EVENT = Prepared(
+    insert_once(outbox).on_conflict_do_nothing(),
+    (
+        *("event_id", "destination", "job_id", "order_key", "event_type"),
+        *("subject", "payload", "state", "created_at"),
+    ),
+)
 
 
 class SqlJobStore:
@@ -131,7 +144,7 @@ def recover(connection: Connection, begun: Collection[tuple[int, int]], now: flo
     innocent = [row for row in running if (row.id, row.attempt) not in begun]
     poisonous = [row for row in suspects if row.attempt >= MAX_ATTEMPTS]
     for row in innocent:
-        connection.execute(_GIVE_BACK, {"this_id": row.id, "this_attempt": row.attempt})
+        _GIVE_BACK.run(connection, {"this_id": row.id, "this_attempt": row.attempt})
     for row in poisonous:
         connection.execute(_POISON, {"this_id": row.id, "now": now})
     connection.execute(_REQUEUE_RUNNING)
@@ -145,14 +158,14 @@ def recover(connection: Connection, begun: Collection[tuple[int, int]], now: flo
 
 def _give_back(connection: Connection, jobs: Sequence[Job]) -> None:
     if jobs:
-        connection.execute(_GIVE_BACK, [_attempt(returned) for returned in jobs])
+        _GIVE_BACK.run_each(connection, [_attempt(returned) for returned in jobs])
 
 
 def _finish(
     connection: Connection, ending: Ending, destinations: Sequence[str], now: float
 ) -> JobState | None:
     done = ending.outcome.job
-    if connection.execute(_FIND_ATTEMPT, _attempt(done)).first() is None:
+    if _FIND_ATTEMPT.first(connection, _attempt(done)) is None:
         return None
     match ending.outcome:
         case Result() as measured:
@@ -173,15 +186,14 @@ def _store(
             .where(job.c.id == twin.id)
             .values(state=JobState.CANCELLED, reason=f"the same bytes were measured as job {measured.job.id}")
         )
-    connection.execute(_STORE, {"this_id": measured.job.id, "its_sha256": measured.facts.sha256, "now": now})
-    connection.execute(_INSERT_RESULT, _result_row(measured, now))
+    _STORE.run(connection, {"this_id": measured.job.id, "its_sha256": measured.facts.sha256, "now": now})
+    _INSERT_RESULT.run(connection, _result_row(measured, now))
     owed = [
         _outbox_row(event, measured.job, destination, now)
         for event in ending.events
         for destination in destinations
     ]
-    if owed:
-        connection.execute(_INSERT_EVENT, owed)
+    _INSERT_EVENT.run_each(connection, owed)
     return JobState.STORED
 
 
@@ -208,10 +220,16 @@ def _set_aside(connection: Connection, failure: Failure, ending: Ending, now: fl
     return ending.state
 
 
-def _twin(connection: Connection, done: Job, sha256: str) -> Any:  # noqa: ANN401 — a Row or None
+class _Twin(NamedTuple):
+    id: int
+    state: str
+
+
+def _twin(connection: Connection, done: Job, sha256: str) -> _Twin | None:
     """Find the other job that already stands for these bytes under this plan."""
     identity = {"its_sha256": sha256, "its_plan": done.plan.plan_hash, "this_id": done.id}
-    return connection.execute(_FIND_TWIN, identity).first()
+    row = _FIND_TWIN.first(connection, identity)
+    return _Twin(*row) if row else None
 
 
 def _mark_duplicate(connection: Connection, done: Job, sha256: str, original: int, now: float) -> JobState:

@@ -7,11 +7,35 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, bindparam, select, update
 
 from semwatchd.adapters.sql.journal import Journal
+from semwatchd.adapters.sql.prepared import Prepared
 from semwatchd.adapters.sql.tables import UNDELIVERED, outbox
 from semwatchd.core.job import DeliveryState
 from semwatchd.core.ports import Event, Verdict
 
-_SETTLE = (
+# Nothing waits until after "latest", unless the clock was ahead and was set back: that need not wait.
+_HELD_BACK = select(outbox.c.order_key).where(
+    outbox.c.destination == bindparam("to"),
+    UNDELIVERED,
+    (outbox.c.state == DeliveryState.SENDING)
+    | ((outbox.c.not_before > bindparam("now")) & (outbox.c.not_before <= bindparam("latest"))),
+)
+_TAKE = Prepared(
+    select(
+        outbox.c.seq,
+        outbox.c.event_id,
+        outbox.c.order_key,
+        outbox.c.payload,
+        outbox.c.attempts,
+        outbox.c.subject,
+    )
+    .where(outbox.c.destination == bindparam("to"), UNDELIVERED, outbox.c.order_key.not_in(_HELD_BACK))
+    .order_by(outbox.c.seq)
+    .limit(bindparam("most"))
+)
+_SEND = Prepared(
+    update(outbox).where(outbox.c.seq == bindparam("the_seq")).values(state=DeliveryState.SENDING)
+)
+_SETTLE = Prepared(
     update(outbox)
     .where(outbox.c.seq == bindparam("the_seq"), outbox.c.state == DeliveryState.SENDING)
     .values(
@@ -44,46 +68,26 @@ class SqlOutbox:
 
 
 def _take(connection: Connection, destination: str, limit: int, now: float, latest: float) -> Sequence[Event]:
-    # Nothing waits until after latest, unless the clock was ahead and was set back: that need not wait.
-    held_back = select(outbox.c.order_key).where(
-        outbox.c.destination == destination,
-        UNDELIVERED,
-        (outbox.c.state == DeliveryState.SENDING)
-        | ((outbox.c.not_before > now) & (outbox.c.not_before <= latest)),
-    )
-    rows = connection.execute(
-        select(outbox)
-        .where(
-            outbox.c.destination == destination,
-            UNDELIVERED,
-            outbox.c.order_key.not_in(held_back),
-        )
-        .order_by(outbox.c.seq)
-        .limit(limit)
-    ).all()
-    if rows:
-        connection.execute(
-            update(outbox)
-            .where(outbox.c.seq.in_([row.seq for row in rows]))
-            .values(state=DeliveryState.SENDING)
-        )
-    return [
+    wanted = {"to": destination, "now": now, "latest": latest, "most": limit}
+    taken = [
         Event(
-            seq=row.seq,
-            event_id=row.event_id,
-            destination=row.destination,
-            order_key=row.order_key,
-            payload=row.payload,
-            attempts=row.attempts,
-            subject=row.subject,
+            seq=seq,
+            event_id=event_id,
+            destination=destination,
+            order_key=order_key,
+            payload=payload,
+            attempts=attempts,
+            subject=subject,
         )
-        for row in rows
+        for seq, event_id, order_key, payload, attempts, subject in _TAKE.all(connection, wanted)
     ]
+    _SEND.run_each(connection, [{"the_seq": event.seq} for event in taken])
+    return taken
 
 
 def _settle(connection: Connection, verdicts: Sequence[Verdict], now: float) -> None:
-    connection.execute(
-        _SETTLE,
+    _SETTLE.run_each(
+        connection,
         [
             {
                 "the_seq": verdict.seq,

@@ -11,13 +11,16 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.dialects.sqlite import insert
 
 from semwatchd.adapters.sql import tables
+from semwatchd.adapters.sql.prepared import Prepared
 from semwatchd.core.job import Context, Job, Lane
 from semwatchd.core.plan import Plan
 
 CONTEXT_FIELDS = ("tool", "lot", "wafer", "slot", "step", "recipe")
 
 _NEW_PLAN = insert(tables.plan)
-_KEEP_PLAN = _NEW_PLAN.on_conflict_do_update(set_={"document": _NEW_PLAN.excluded.document})
+_KEEP_PLAN = Prepared(
+    _NEW_PLAN.on_conflict_do_update(set_={"document": _NEW_PLAN.excluded.document}), ("plan_hash", "document")
+)
 
 
 def remember_plan(connection: Connection, plan: Plan) -> None:
@@ -25,7 +28,7 @@ def remember_plan(connection: Connection, plan: Plan) -> None:
 
     Of plans with one hash the newest stands: its reference holds the same bytes, and is where it says.
     """
-    connection.execute(_KEEP_PLAN, {"plan_hash": plan.plan_hash, "document": _document_of(plan)})
+    _KEEP_PLAN.run(connection, {"plan_hash": plan.plan_hash, "document": _document_of(plan)})
 
 
 @lru_cache(maxsize=64)

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, insert, select, text, update
 
 from semwatchd.adapters.sql.journal import Journal, reading
-from semwatchd.adapters.sql.rows import remember_plan, shallow
+from semwatchd.adapters.sql.prepared import Prepared
+from semwatchd.adapters.sql.rows import CONTEXT_FIELDS, remember_plan, shallow
 from semwatchd.adapters.sql.tables import SETTLING, job, sighting
 from semwatchd.core.job import JobState, SightingState
 from semwatchd.core.naming import UNKNOWN_TYPE
@@ -26,39 +27,39 @@ _AT_PLACE = and_(
 _SETTLED = text("sighting.state IN ('ready', 'ignored', 'superseded')")
 _CURRENT = text("sighting.state IN ('ready', 'ignored')")
 
-_FIND_VERSION = (
-    select(sighting.c.id)
-    .where(
+_FIND_VERSION = Prepared(
+    select(sighting.c.id).where(
         _AT_PLACE,
         _SETTLED,
         sighting.c.size == bindparam("at_size"),
         sighting.c.mtime_ns == bindparam("at_mtime_ns"),
         sighting.c.ino == bindparam("at_ino"),
     )
-    .limit(1)
 )
-_FIND_SETTLING = select(sighting.c.id, sighting.c.first_seen).where(_AT_PLACE, SETTLING)
-_INSERT = insert(sighting)
-_INSERT_JOB = insert(job)
-_SUPERSEDE = (
+_FIND_SETTLING = Prepared(select(sighting.c.id, sighting.c.first_seen).where(_AT_PLACE, SETTLING))
+_VERSION = ("size", "mtime_ns", "ino", "state", "reason", "changed_at")
+_INSERT = Prepared(insert(sighting), ("root", "directory", "name", *_VERSION, "job_id", "first_seen"))
+_INSERT_JOB = Prepared(
+    insert(job),
+    (
+        *("plan_hash", "path", "root", "size", "mtime_ns", *CONTEXT_FIELDS),
+        *("lane", "state", "warnings", "detected_at"),
+    ),
+)
+_SUPERSEDE = Prepared(
     update(sighting)
     .where(_AT_PLACE, _CURRENT)
     .values(state=SightingState.SUPERSEDED, changed_at=bindparam("now"))
 )
-_VANISH = (
+_VANISH = Prepared(
     update(sighting)
     .where(_AT_PLACE, SETTLING)
     .values(state=SightingState.VANISHED, changed_at=bindparam("now"))
 )
-_SETTLE = (
+_SETTLE = Prepared(
     update(sighting)
     .where(sighting.c.id == bindparam("this_id"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in ("size", "mtime_ns", "ino", "state", "reason", "job_id", "changed_at")
-        }
-    )
+    .values({name: bindparam(name) for name in (*_VERSION, "job_id")})
 )
 
 
@@ -173,8 +174,9 @@ def record_ready(connection: Connection, seen: Sighting, order: JobOrder, now: f
 
 
 def _settling(connection: Connection, seen: Sighting, now: float) -> None:
-    if connection.execute(_FIND_SETTLING, _place(seen.root, seen.relpath)).first() is None:
-        connection.execute(_INSERT, _row(seen, SightingState.SETTLING, None, now) | {"first_seen": now})
+    if _FIND_SETTLING.first(connection, _place(seen.root, seen.relpath)) is None:
+        row = _row(seen, SightingState.SETTLING, None, now)
+        _INSERT.run(connection, row | {"job_id": None, "first_seen": now})
 
 
 def _settle(
@@ -188,22 +190,21 @@ def _settle(
 ) -> None:
     """Give this version its final state and its job, if one is ordered, and supersede older versions."""
     place = _place(seen.root, seen.relpath)
-    connection.execute(_SUPERSEDE, place | {"now": now})
-    settling = connection.execute(_FIND_SETTLING, place).first()
-    first_seen = settling.first_seen if settling else now
+    _SUPERSEDE.run(connection, place | {"now": now})
+    settling_id, first_seen = _FIND_SETTLING.first(connection, place) or (None, now)
     job_id = _queue_job(connection, seen, order, first_seen) if order else None
     settled = _row(seen, state, reason, now) | {"job_id": job_id}
-    if settling is None:
-        connection.execute(_INSERT, settled | {"first_seen": now})
+    if settling_id is None:
+        _INSERT.run(connection, settled | {"first_seen": now})
         return
     for name in ("root", "directory", "name"):
         del settled[name]
-    connection.execute(_SETTLE, settled | {"this_id": settling.id})
+    _SETTLE.run(connection, settled | {"this_id": settling_id})
 
 
 def _queue_job(connection: Connection, seen: Sighting, order: JobOrder, first_seen: float) -> int:
     remember_plan(connection, order.plan)
-    return connection.execute(_INSERT_JOB, _job_row(seen, order, first_seen)).lastrowid
+    return _INSERT_JOB.run(connection, _job_row(seen, order, first_seen))
 
 
 def _ignored(connection: Connection, seen: Sighting, reason: str, now: float) -> None:
@@ -214,12 +215,12 @@ def _ignored(connection: Connection, seen: Sighting, reason: str, now: float) ->
 
 
 def _vanished(connection: Connection, root: str, relpath: str, now: float) -> None:
-    connection.execute(_VANISH, _place(root, relpath) | {"now": now})
+    _VANISH.run(connection, _place(root, relpath) | {"now": now})
 
 
 def _is_known(connection: Connection, root: str, relpath: str, stamp: FileStamp) -> bool:
     version = {"at_size": stamp.size, "at_mtime_ns": stamp.mtime_ns, "at_ino": stamp.ino}
-    return connection.execute(_FIND_VERSION, _place(root, relpath) | version).first() is not None
+    return _FIND_VERSION.first(connection, _place(root, relpath) | version) is not None
 
 
 def _place(root: str, relpath: str) -> dict[str, Any]:
