@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 VARIABLE = "SEMWATCHD_FAILPOINT"
 
-#: Every place there is: on both sides of each step that makes something durable or visible.
+#: Every place there is: on both sides of each step that makes something durable or visible; and in the
+#: workers, each of which counts for itself.
 FAILPOINTS = (
     "journal.before_commit",
     "journal.after_commit",
@@ -22,6 +23,9 @@ FAILPOINTS = (
     "filedrop.after_rename",
     "relay.before_send",
     "relay.after_send",
+    "worker.before_read",
+    "worker.after_read",
+    "worker.before_answer",
 )
 
 

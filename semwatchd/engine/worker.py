@@ -20,6 +20,7 @@ from pathlib import Path
 
 from semwatchd.core.children import die_with_parent
 from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError, FileGoneError
+from semwatchd.core.failpoints import failpoint
 from semwatchd.core.job import ErrorClass, Evidence, Failure, Job, Outcome, Result
 from semwatchd.core.paths import one_line
 from semwatchd.core.plan import Plan
@@ -42,7 +43,9 @@ def analyse(
     source: SourceFile | None = None
     try:
         start, cpu_start = time.perf_counter(), time.thread_time()
+        failpoint("worker.before_read")
         source = read(job.path)
+        failpoint("worker.after_read")
         _require_settled_version(job, source)
         image = decode(source)
         read_ms = (time.perf_counter() - start) * 1e3
@@ -117,6 +120,7 @@ def serve(connection: Connection, slot_descriptor: int, analyse_job: Analyse) ->
         outcome = analyse_job(job)
         resident_pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
         used = Reply(outcome=outcome, rss_bytes=resident_pages * page_bytes, cpu_s=time.process_time())
+        failpoint("worker.before_answer")
         connection.send(used)
 
 

@@ -24,6 +24,7 @@ Weather = Callable[["Scene"], AbstractContextManager[None]]
 EVENT_QUEUE = 16_384  #: what Linux remembers for one listener, where nobody has changed it
 #: A time server at work, an hour too many, a dead battery, a year of somebody's typing: forward and back.
 CLOCK_ERRORS_S = tuple(sign * s for s in (120.0, 3600.0, 3 * 86_400.0, 3e7) for sign in (-1, 1))
+OFTEN = (3, 6)  #: images to a worker's death; with fewer its image would die with each worker it is given to
 WHILE_DOWN = 2  #: images that come while the daemon is dead
 
 
@@ -121,9 +122,10 @@ def clock_wrong_at_start(scene: Scene, rng: random.Random) -> None:
 
 
 def die_at(place: str, scene: Scene, rng: random.Random) -> None:
-    """Kill the daemon now, and let the next one die at a place of its code."""
+    """Kill the daemon now, and let the next one, or each of its workers, die at a place of its code."""
     scene.stand.kill()
-    _revive(scene, rng, f"{place}:{rng.randint(1, 12)}")
+    count = rng.randint(*(OFTEN if _whose(place) == "worker" else (1, 12)))
+    _revive(scene, rng, f"{place}:{count}")
 
 
 def _revive(scene: Scene, rng: random.Random, failpoint: str = "") -> None:
@@ -257,6 +259,10 @@ def _hindered(scene: Scene) -> Iterator[None]:
         scene.stand.hinder(lasting=False)
 
 
+def _whose(place: str) -> str:
+    return "worker" if place.startswith("worker.") else "daemon"
+
+
 BLOWS: Mapping[str, Blow] = {
     "worker killed": kill_worker,
     "busy worker killed": kill_busy_worker,
@@ -270,7 +276,7 @@ BLOWS: Mapping[str, Blow] = {
     "daemon restarted": restart_in_order,
     "clock jumps": clock_jumps,
     "clock wrong at a start": clock_wrong_at_start,
-    **{f"daemon dies at {place}": partial(die_at, place) for place in FAILPOINTS},
+    **{f"{_whose(place)} dies at {place}": partial(die_at, place) for place in FAILPOINTS},
 }
 RECEIVER: Mapping[str, Weather] = {
     f"receiver {mood}": partial(receiver, mood) for mood in Mood if mood is not Mood.WELL
