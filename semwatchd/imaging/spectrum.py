@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from semwatchd.imaging.differences import Pixels
 
 TILE_PX = 256  #: small enough for the cache, long enough for structure 100 px wide
+MOST_TILES = 4  #: along each axis; the power of larger frames is known well enough from a sample of them
 
 #: The Hann window spreads the tile's mean over the lowest frequencies, so these rings say nothing.
 LOWEST_RING = 2
@@ -46,12 +47,24 @@ class SpectrumSummary:
 
 
 def radial_spectrum(pixels: Pixels) -> RadialSpectrum:
-    """Power spectrum of a frame by Welch's method: Hann-windowed tiles that together cover the frame.
+    """Power spectrum of a frame, averaged over direction."""
+    return averaged_in_rings(tile_power(pixels))
+
+
+def tile_power(pixels: Pixels) -> NDArray[np.float64]:
+    """Power spectrum of a frame by Welch's method: Hann-windowed tiles, spread evenly over the frame.
+
+    Up to 1024 px they cover all of it. What lies within one coefficient of the origin belongs to the window.
 
     Parameters
     ----------
     pixels
         At least 16 px along both axes.
+
+    Returns
+    -------
+    (tile, tile // 2 + 1) for fy = 0.. then ..-1 and fx = 0.., in grey levels squared times px squared: white
+    noise of variance s has a power of s everywhere.
 
     References
     ----------
@@ -59,15 +72,16 @@ def radial_spectrum(pixels: Pixels) -> RadialSpectrum:
     """
     tile = tile_size(pixels.shape)
     window = _hann(tile)
+    level = np.float32(cv2.mean(pixels)[0])  # any level drops out; this one keeps the numbers small
     packed = np.zeros((tile, tile), np.float32)
     work = np.empty((tile, tile), np.float32)
     corners = [(y, x) for y in _starts(pixels.shape[0], tile) for x in _starts(pixels.shape[1], tile)]
     for y, x in corners:
-        patch = pixels[y : y + tile, x : x + tile]
-        cv2.multiply(patch - np.float32(cv2.mean(patch)[0]), window, dst=work)
+        np.subtract(pixels[y : y + tile, x : x + tile], level, out=work)
+        cv2.multiply(work, window, dst=work)
         cv2.accumulateSquare(cv2.dft(work, dst=work), packed)
     scale = len(corners) * float(np.square(window, dtype=np.float64).sum())
-    return _ring_means(_half_plane(packed.astype(np.float64)) / scale)
+    return _half_plane(packed.astype(np.float64)) / scale
 
 
 def tile_size(shape: tuple[int, ...]) -> int:
@@ -107,7 +121,8 @@ def _half_plane(packed: NDArray[np.float64]) -> NDArray[np.float64]:
     return power
 
 
-def _ring_means(power: NDArray[np.float64]) -> RadialSpectrum:
+def averaged_in_rings(power: NDArray[np.float64]) -> RadialSpectrum:
+    """Average what :func:`tile_power` returns over direction."""
     tile = len(power)
     ring, weight, count = _rings(tile)
     total = np.bincount(ring, (power * weight).ravel())
@@ -134,8 +149,8 @@ def _hann(tile: int) -> NDArray[np.float32]:
 
 
 def _starts(length: int, tile: int) -> list[int]:
-    """First pixel of each tile along an axis: as few as cover it, evenly spread."""
-    tiles = -(-length // tile)
+    """First pixel of each tile along an axis: as few as cover it, but not too many, evenly spread."""
+    tiles = min(MOST_TILES, -(-length // tile))
     return [round(float(start)) for start in np.linspace(0, length - tile, tiles)]
 
 

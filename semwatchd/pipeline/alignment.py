@@ -7,7 +7,7 @@ import math
 from semwatchd.core.image import Registration, RegistrationStatus, SemImage
 from semwatchd.imaging.finite import finite_frame
 from semwatchd.imaging.registration import MIN_SIZE_PX, Reference, Shift, prepare_reference, register
-from semwatchd.pipeline.stage import Measured, Stage
+from semwatchd.pipeline.stage import Measured, Picture, Stage
 
 SAME_SCALE = 0.005  # relative; at a shift of 100 px that is half a pixel
 
@@ -26,11 +26,11 @@ def registration_stage(reference: SemImage, reference_path: str) -> Stage:
     """
     prepared, notice = _prepared(reference)
 
-    def measure(image: SemImage) -> Measured:
+    def measure(picture: Picture) -> Measured:
         if prepared is None:
             return _failed(reference_path, notice)
-        shift, warnings = _shift(prepared, image)
-        warnings += _scale_warning(reference, image)
+        shift, warnings = _shift(prepared, picture)
+        warnings += _scale_warning(reference, picture.image)
         if shift is None:
             return _failed(reference_path, *warnings)
         return Measured(registration=_registration(shift, reference_path), warnings=warnings)
@@ -48,10 +48,10 @@ def _prepared(reference: SemImage) -> tuple[Reference | None, str]:
     return (prepared, "") if prepared.levels else (None, "the reference picture has no contrast")
 
 
-def _shift(reference: Reference, image: SemImage) -> tuple[Shift | None, tuple[str, ...]]:
+def _shift(reference: Reference, picture: Picture) -> tuple[Shift | None, tuple[str, ...]]:
+    image, frame = picture.image, picture.of(finite_frame)
     if min(image.pixels.shape) < MIN_SIZE_PX:
         return None, (f"the picture is smaller than {MIN_SIZE_PX} px and was not registered",)
-    frame = finite_frame(image.pixels)
     if frame is None:
         return None, ("no pixel holds a finite number; the picture was not registered",)
     shift = register(reference, frame.pixels)

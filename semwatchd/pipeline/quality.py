@@ -5,22 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semwatchd.core.image import SemImage
 from semwatchd.imaging.differences import squared_differences
 from semwatchd.imaging.finite import finite_frame
 from semwatchd.imaging.intensity import PERCENTS, grey_levels, intensity
 from semwatchd.imaging.noise import noise_variance
 from semwatchd.imaging.sharpness import laplacian_variance, tenengrad, tenengrad_corrected
 from semwatchd.imaging.snr import image_variance, snr_db, snr_ratio
-from semwatchd.imaging.spectrum import radial_spectrum, summarise
-from semwatchd.pipeline.stage import Measured, Stage
-
-if TYPE_CHECKING:
-    from semwatchd.core.image import Pixels
+from semwatchd.imaging.spectrum import averaged_in_rings, summarise, tile_power
+from semwatchd.pipeline.stage import Measured, Picture, Stage
 
 MIN_SIZE_PX = 16  #: on anything smaller these numbers describe the border, not the specimen
 
@@ -65,18 +60,18 @@ def spectrum_stage() -> Stage:
     return _stage("spectrum", SPECTRUM, _measure_spectrum)
 
 
-def _stage(name: str, names: tuple[str, ...], measure: Callable[[Pixels], Measured]) -> Stage:
+def _stage(name: str, names: tuple[str, ...], measure: Callable[[Picture], Measured]) -> Stage:
     """Make a stage that measures what can be measured and says why where it cannot."""
 
-    def guarded(image: SemImage) -> Measured:
-        if min(image.pixels.shape) < MIN_SIZE_PX:
+    def guarded(picture: Picture) -> Measured:
+        if min(picture.image.pixels.shape) < MIN_SIZE_PX:
             return _nothing(names, f"the picture is smaller than {MIN_SIZE_PX} px and was not measured")
-        frame = finite_frame(image.pixels)
+        frame = picture.of(finite_frame)
         if frame is None:
             return _nothing(names, "no pixel holds a finite number; nothing was measured")
-        measured = measure(frame.pixels)
         if not frame.replaced:
-            return measured
+            return measure(picture)
+        measured = measure(Picture(replace(picture.image, pixels=frame.pixels)))
         notice = f"{frame.replaced} pixels are not finite; the median of the others was used for them"
         return replace(measured, warnings=(notice, *measured.warnings))
 
@@ -87,8 +82,8 @@ def _nothing(names: tuple[str, ...], why: str) -> Measured:
     return Measured(values=dict.fromkeys(names), warnings=(why,))
 
 
-def _measure_intensity(pixels: Pixels) -> Measured:
-    grey = grey_levels(pixels)
+def _measure_intensity(picture: Picture) -> Measured:
+    grey, pixels = picture.of(grey_levels), picture.image.pixels
     found = intensity(grey, pixels.dtype)
     numbers = (
         *(found.mean, found.std, found.min, found.max),
@@ -105,8 +100,8 @@ def _measure_intensity(pixels: Pixels) -> Measured:
     return Measured(values=values, warnings=tuple(warnings))
 
 
-def _measure_sharpness(pixels: Pixels) -> Measured:
-    table = squared_differences(pixels)
+def _measure_sharpness(picture: Picture) -> Measured:
+    table, pixels = picture.of(squared_differences), picture.image.pixels
     noise = noise_variance(table)
     variance = image_variance(pixels)
     ratio, ratio_x = snr_ratio(variance, noise.along_y), snr_ratio(variance, noise.along_x)
@@ -130,8 +125,8 @@ def _noise_warnings(ratio: float | None, ratio_x: float | None) -> list[str]:
     return []
 
 
-def _measure_spectrum(pixels: Pixels) -> Measured:
-    found = summarise(radial_spectrum(pixels))
+def _measure_spectrum(picture: Picture) -> Measured:
+    found = summarise(averaged_in_rings(picture.of(tile_power)))
     numbers = (
         *(found.noise_floor, found.high_frequency_ratio, found.centroid_cycles_per_px),
         *(found.bandwidth_cycles_per_px, found.slope),

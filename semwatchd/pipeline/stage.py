@@ -6,9 +6,15 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from semwatchd.core.image import Registration, SemImage
 from semwatchd.core.job import Measurements
+
+if TYPE_CHECKING:
+    from semwatchd.core.image import Pixels
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +26,26 @@ class Measured:
     warnings: tuple[str, ...] = ()
 
 
+class Picture:
+    """One image on its way through the stages; what several of them need is worked out once."""
+
+    def __init__(self, image: SemImage) -> None:
+        self.image = image
+        self._known: dict[Callable[[Pixels], Any], Any] = {}
+
+    def of(self, work: Callable[[Pixels], T]) -> T:
+        """Give ``work(pixels)``; only the first call with a function works anything out."""
+        if work not in self._known:
+            self._known[work] = work(self.image.pixels)
+        return cast("T", self._known[work])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """A named step from picture to numbers."""
 
     name: str
-    measure: Callable[[SemImage], Measured]
+    measure: Callable[[Picture], Measured]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +61,7 @@ class Analysis:
 
 def run_stages(image: SemImage, stages: Sequence[Stage]) -> Analysis:
     """Measure ``image`` with each stage in turn. A number that is not finite becomes None and a warning."""
+    picture = Picture(image)
     values: dict[str, float | None] = {}
     warnings = list(image.warnings)
     registration = None
@@ -48,7 +69,7 @@ def run_stages(image: SemImage, stages: Sequence[Stage]) -> Analysis:
     cpu_ms: dict[str, float] = {}
     for stage in stages:
         start, cpu_start = time.perf_counter(), time.thread_time()
-        measured = stage.measure(image)
+        measured = stage.measure(picture)
         elapsed_ms[stage.name] = (time.perf_counter() - start) * 1e3
         cpu_ms[stage.name] = (time.thread_time() - cpu_start) * 1e3
         values.update(measured.values)

@@ -11,7 +11,7 @@ from semwatchd.core.job import ErrorClass, Evidence, Failure, Job, Outcome, Resu
 from semwatchd.core.plan import Plan
 from semwatchd.core.ports import SourceFile
 from semwatchd.engine.worker import MAX_REASON_CHARS, analyse, error_class_of
-from semwatchd.pipeline.stage import Measured, Stage
+from semwatchd.pipeline.stage import Measured, Picture, Stage
 from tests.deliveries import FACTS
 from tests.journals import some_job
 
@@ -34,7 +34,7 @@ def outcome(
         step("decode")
         return IMAGE
 
-    def measure(_: SemImage) -> Measured:
+    def measure(_: Picture) -> Measured:
         step("measure")
         return Measured(values={"n": 1.0})
 

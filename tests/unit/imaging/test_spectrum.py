@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from semwatchd.imaging.spectrum import radial_spectrum, summarise, tile_size
+from semwatchd.imaging.spectrum import radial_spectrum, summarise, tile_power, tile_size
 from tests.scenes import grains, holes, photographed
 
 
@@ -73,3 +73,18 @@ def test_a_constant_has_no_spectrum() -> None:
 def test_mirroring_changes_nothing() -> None:
     frame = photographed(grains(256).frame(), 5, 1)
     assert radial_spectrum(np.fliplr(frame)).power == pytest.approx(radial_spectrum(frame).power, rel=0.05)
+
+
+def test_the_power_of_tiles_is_that_of_plain_transforms() -> None:
+    frame = photographed(grains(256).frame(), 5, 1)[:, :224]
+    window = np.outer(np.hanning(129)[:-1], np.hanning(129)[:-1])
+    tiles = [frame[y : y + 128, x : x + 128] * window for y in (0, 128) for x in (0, 96)]
+    plain = np.mean([np.abs(np.fft.rfft2(tile)) ** 2 for tile in tiles], axis=0) / np.sum(window**2)
+    told = np.s_[2:-1, 2:]  # what lies nearer to the origin belongs to the window
+    assert tile_power(frame)[told] == pytest.approx(plain[told], rel=1e-3, abs=1e-3)
+
+
+def test_a_large_frame_is_told_from_a_sample_of_it() -> None:
+    frame = white(5.0, (1500, 1500))
+    assert tile_power(frame)[2:-1, 2:].mean() == pytest.approx(25.0, rel=0.01)
+    assert summarise(radial_spectrum(frame)).noise_floor == pytest.approx(25.0, rel=0.01)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from semwatchd.core.image import Registration, RegistrationStatus, SemImage
 from semwatchd.pipeline.alignment import registration_stage
-from semwatchd.pipeline.stage import Measured
+from semwatchd.pipeline.stage import Measured, Picture
 from tests.scenes import as_image, grains, lines, photographed
 
 TEXTURE = grains(256)
@@ -17,7 +17,7 @@ REFERENCE = photographed(TEXTURE.frame(), 10, seed=1)
 
 
 def registered(reference: NDArray[Any], picture: NDArray[Any]) -> tuple[Registration, Measured]:
-    measured = registration_stage(as_image(reference), "ref.tif").measure(as_image(picture))
+    measured = registration_stage(as_image(reference), "ref.tif").measure(Picture(as_image(picture)))
     assert measured.registration is not None
     return measured.registration, measured
 
@@ -81,7 +81,7 @@ def test_float_pixels_without_a_number_are_bridged() -> None:
 def test_another_magnification_is_doubted(pixel_size_nm: float | None, *, doubtful: bool) -> None:
     reference = scaled(as_image(REFERENCE), 2.0)
     picture = scaled(as_image(REFERENCE), pixel_size_nm)
-    warnings = registration_stage(reference, "ref.tif").measure(picture).warnings
+    warnings = registration_stage(reference, "ref.tif").measure(Picture(picture)).warnings
     assert any("pixel size" in warning for warning in warnings) is doubtful
 
 

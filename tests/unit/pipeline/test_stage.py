@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semwatchd.pipeline.stage import Measured, Stage, run_stages
+from semwatchd.pipeline.stage import Measured, Picture, Stage, run_stages
 from tests.scenes import as_image
+
+if TYPE_CHECKING:
+    from semwatchd.core.image import Pixels
 
 IMAGE = as_image(np.zeros((4, 4), np.uint8))
 
@@ -30,3 +34,18 @@ def test_a_number_that_is_not_finite_becomes_none_and_a_warning() -> None:
 def test_what_two_stages_say_alike_is_said_once() -> None:
     analysis = run_stages(IMAGE, (saying("one", "too small"), saying("two", "too small", "too dark")))
     assert analysis.warnings == ("too small", "too dark")
+
+
+def test_what_two_stages_need_is_worked_out_once() -> None:
+    calls = []
+
+    def total(pixels: Pixels) -> int:
+        calls.append(pixels)
+        return int(pixels.sum())
+
+    def measure(picture: Picture) -> Measured:
+        return Measured(values={"total": picture.of(total)})
+
+    analysis = run_stages(IMAGE, [Stage(name=name, measure=measure) for name in ("a", "b")])
+    assert analysis.values == {"total": float(IMAGE.pixels.sum())}
+    assert len(calls) == 1
