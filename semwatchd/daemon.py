@@ -97,8 +97,10 @@ class Daemon:
             ignore_lease_signal()
             self._wishes.take_signals()
             self._manager.extend(OPENING_S)
+            stack.enter_context(
+                sole_owner(self._config.state_dir)
+            )  # first, to be refused for the true reason
             port = stack.enter_context(self._serving())
-            stack.enter_context(sole_owner(self._config.state_dir))
             stack.enter_context(self._debugging())  # before the line, so that its start and its end show too
             self._line = line = stack.enter_context(running_line(self._config, around, self._resight))
             stack.enter_context(self._announcing(port))
@@ -107,7 +109,7 @@ class Daemon:
             while not self._wishes.stopping:
                 with watching(self._in_force.folders, line, around) as self._lookout:
                     self._turn(line)
-                    self._announce_end()
+                    self._announce_end(line)
         self._log.info("daemon_stopped", failed=self._crew.failed)
         return 1 if self._crew.failed else 0
 
@@ -126,9 +128,10 @@ class Daemon:
             if self._wishes.take_reload() and self._reload():
                 return
 
-    def _announce_end(self) -> None:
+    def _announce_end(self, line: Line) -> None:
         if not self._wishes.stopping:
             return
+        line.journal.stop_trying()  # before intake is told to end, which may wait for a disk too
         self._started = False
         self._log.info("daemon_stopping")
         self._manager.stopping()
@@ -168,7 +171,7 @@ class Daemon:
             live=lambda: self._alive(STUCK_S),
             status=lambda: self._overview.status() if self._overview else {},
         )
-        server = HttpServer(app, self._config.http.host, self._config.http.port)
+        server = HttpServer(app, self._crew.start, self._config.http.host, self._config.http.port)
         port = server.start()
         self._log.info("http_listening", url=f"http://{self._config.http.host}:{port}/")
         try:

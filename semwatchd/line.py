@@ -120,6 +120,7 @@ def running_line(config: Config, around: Surroundings, resight: Callable[[str, s
         pool = start_workers(config.workers, slots_dir, around.telemetry, around.log)
         dispatcher = _dispatcher(config, journal, pool, relays, around, resight)
         stack.callback(dispatcher.drain, config.queue.drain_s, around.hurried)
+        stack.callback(journal.stop_trying)  # at the end a disk that refuses to be written must not hold us
         yield Line(journal=journal, reserve=reserve, pool=pool, dispatcher=dispatcher)
 
 

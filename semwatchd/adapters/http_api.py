@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from html import escape
 from typing import Any, Protocol
 
@@ -141,9 +142,22 @@ def _row(*cells: str) -> str:
 
 
 class HttpServer:
-    """uvicorn in a thread of its own. It leaves signals to the daemon."""
+    """uvicorn in a thread of its own. It leaves signals to the daemon.
 
-    def __init__(self, app: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> None:
+    Parameters
+    ----------
+    start_thread
+        Runs a function in a thread of this name, and sees to it that its death does not go unnoticed.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        start_thread: Callable[[str, Callable[[], None]], threading.Thread],
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self._start_thread = start_thread
         self._address = (host, port)
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -176,8 +190,7 @@ class HttpServer:
         """
         listener = _bind(*self._address)
         port: int = listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, args=(listener,), name="http", daemon=True)
-        self._thread.start()
+        self._thread = self._start_thread("http", partial(self._serve, listener))
         return port
 
     def stop(self) -> None:

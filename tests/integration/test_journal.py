@@ -41,6 +41,7 @@ from semwatchd.core.job import JobState
 from semwatchd.core.ports import Ending
 from semwatchd.engine.stuck import stuck_after_s
 from tests.deliveries import a_result
+from tests.fakes import ListLog
 from tests.journals import ROOT, a_sighting, an_order, rows, running_journal, settle
 
 pytestmark = pytest.mark.integration
@@ -57,6 +58,10 @@ def note(text: str, number: int | None = None) -> Callable[[Connection], str]:
 
 def refuse(_: Connection) -> None:
     raise ValueError("not this one")
+
+
+def never(_: Connection) -> None:
+    raise OperationalError("statement", {}, sqlite3.OperationalError("disk I/O error"))
 
 
 def noted(folder: Path) -> list[str]:
@@ -152,13 +157,35 @@ def test_a_full_disk_keeps_every_change_until_there_is_room(
 
 
 def test_a_sick_disk_is_given_up_on_at_the_end(tmp_path: Path) -> None:
-    def never(_: Connection) -> None:
-        raise OperationalError("statement", {}, sqlite3.OperationalError("disk I/O error"))
-
     with running_journal(tmp_path) as journal:
         lost = journal.submit(never)
         journal.close()
         assert isinstance(lost.exception(30), OperationalError)
+
+
+def test_whoever_waits_hears_of_a_disk_that_is_not_tried_again(tmp_path: Path) -> None:
+    with running_journal(tmp_path) as journal:
+        lost = journal.submit(never)
+        journal.stop_trying()
+        assert isinstance(lost.exception(30), OperationalError)
+        assert journal.submit(note("a disk that is well is still written")).result(30)
+
+
+def test_nobody_waits_for_a_writer_that_has_died(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(prepare_journal(tmp_path), ListLog(), lambda *_: None)
+    waiting = [journal.submit(note("one")), journal.submit(note("two"))]
+
+    def die(*_: object) -> None:
+        waiting.append(journal.submit(note("came meanwhile")))
+        raise MemoryError
+
+    monkeypatch.setattr(journal, "_commit", die)
+    monkeypatch.setattr(journal_module, "GROUP_LIMIT", 1)
+    with pytest.raises(MemoryError):
+        journal.run()
+    waiting.append(journal.submit(note("came too late")))
+    assert [type(change.exception(0)) for change in waiting] == [MemoryError] + 3 * [EnvironmentFault]
+    journal.engine.dispose()
 
 
 def test_closing_writes_what_is_queued(tmp_path: Path) -> None:

@@ -65,6 +65,23 @@ def test_a_full_disk_is_named_and_work_resumes_by_itself(site: Site) -> None:
     assert site.audit()["balanced"]
 
 
+def test_a_full_disk_does_not_hold_up_the_end_and_nothing_is_lost_by_it(site: Site) -> None:
+    site.configure("http://127.0.0.1:9/")
+    with site.running() as daemon:
+        ballast = site.state_dir / "ballast"
+        fill_up(ballast)
+        for seed in range(IMAGES):
+            (site.watched / f"W01_{seed:02d}.tif").write_bytes(picture(seed))
+        until(lambda: daemon.health("journal")["state"] == "failed", 15, "the full disk noticed")
+        daemon.process.terminate()
+        assert daemon.process.wait(20.0) == 1, "not in order: some of it could not be written down"
+    ballast.unlink()
+    with site.running() as daemon:
+        until(lambda: site.ended() == IMAGES, 20, "all jobs ended")
+        assert daemon.stop() == 0
+    assert site.audit()["balanced"]
+
+
 @pytest.mark.parametrize("site", [64], indirect=True)
 def test_on_a_full_disk_the_journal_goes_on_from_its_reserve_and_no_work_is_begun(site: Site) -> None:
     site.configure()

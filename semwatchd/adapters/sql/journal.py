@@ -21,6 +21,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool, Pool, QueuePool
 
+from semwatchd.core.errors import EnvironmentFault
 from semwatchd.core.failpoints import failpoint
 from semwatchd.core.ports import Log
 
@@ -90,6 +91,7 @@ class Journal:
         self._on_state = on_state
         self._queue: queue.Queue[_Change | None] = queue.Queue(QUEUE_LIMIT)
         self._stop = threading.Event()
+        self._ended = threading.Event()
 
     def submit(self, work: Callable[[Connection], T]) -> Future[T]:
         """Queue a change; the future is done once the change is on the disk.
@@ -98,22 +100,46 @@ class Journal:
         """
         done: Future[T] = Future()
         self._queue.put(_Change(work, done))
+        if self._ended.is_set():
+            self._refuse_queued()
         return done
 
     def run(self) -> None:
-        """Write until :meth:`close`; returns when everything queued before it is on the disk."""
-        with self.engine.connect() as connection:
-            open_ = True
-            while open_:
-                group, open_ = self._next_group()
-                if group:
+        """Write until :meth:`close`; returns when everything queued before it is on the disk.
+
+        However it ends, every change gets its answer: nobody waits for a writer that is no more.
+        """
+        try:
+            with self.engine.connect() as connection:
+                self._write(connection)
+        finally:
+            self._ended.set()
+            self._refuse_queued()
+
+    def _write(self, connection: Connection) -> None:
+        open_ = True
+        while open_:
+            group, open_ = self._next_group()
+            if group:
+                with _answered(group):
                     self._commit_stubbornly(connection, group)
-            with suppress(OperationalError):  # a full disk; the next start reads the log as it is
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        with suppress(OperationalError):  # a full disk; the next start reads the log as it is
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _refuse_queued(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                change = self._queue.get_nowait()
+                if change is not None:
+                    change.done.set_exception(EnvironmentFault("the journal is closed"))
+
+    def stop_trying(self) -> None:
+        """Give up on a sick disk from now on: whoever waits for a change hears of it, and can end."""
+        self._stop.set()
 
     def close(self) -> None:
-        """Let :meth:`run` finish what is queued and return; a sick disk is then given up on."""
-        self._stop.set()
+        """Let :meth:`run` finish what is queued and return."""
+        self.stop_trying()
         self._queue.put(None)
 
     def _next_group(self) -> tuple[list[_Change], bool]:
@@ -162,6 +188,18 @@ class Journal:
         else:
             for change, value in zip(group, values, strict=True):
                 change.done.set_result(value)
+
+
+@contextmanager
+def _answered(group: list[_Change]) -> Iterator[None]:
+    """Tell whoever waits for these changes what has ended their writer."""
+    try:
+        yield
+    except BaseException as error:
+        for change in group:
+            if not change.done.done():
+                change.done.set_exception(error)
+        raise
 
 
 def _is_sick_disk(error: Exception) -> bool:

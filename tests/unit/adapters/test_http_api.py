@@ -10,6 +10,7 @@ import pytest
 
 from semwatchd.adapters.http_api import HttpServer, build_app
 from semwatchd.core.errors import EnvironmentFault
+from semwatchd.engine.crew import Crew
 from semwatchd.engine.health import Health, HealthBoard
 from tests.fakes import FakeClock, ListLog
 
@@ -30,7 +31,8 @@ class Daemon:
                 lambda: self.board.ready,
                 lambda: self.live,
                 lambda: {"queued": 3},
-            )
+            ),
+            Crew(ListLog(), lambda: None).start,
         )
 
 
@@ -121,7 +123,7 @@ def test_an_address_in_use_is_said_plainly() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(EnvironmentFault, match=f"port {port}.*choose another"):
-            HttpServer(lambda *_: None, port=port).start()  # type: ignore[arg-type] # never called
+            HttpServer(lambda *_: None, lambda *_: None, port=port).start()  # type: ignore[arg-type] # never called
 
 
 def test_stopping_frees_the_port_and_signals_stay_the_daemons() -> None:
