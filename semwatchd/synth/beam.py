@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SPOT_REACH = 4.0  # the spot's kernel ends after so many standard deviations
+CHARGING_REACH = 4.0  # the charging tail ends after so many decay lengths
 STEEPEST = 6.0  # secant at which a side-wall's yield saturates
 SHADOW_REACH_NM = 12.0  # how far a wall keeps electrons from the detector
 
@@ -26,6 +27,8 @@ class Yield:
     bloom_gain: float = 1.5  #: extra electrons near a top edge
     bloom_nm: float = 3.0
     shadow: float = 0.25  #: loss beside a wall
+    charging: float = 0.0  #: share of its surplus that a bright spot takes from what is scanned after it
+    charging_nm: float = 8.0  #: over which that loss decays along the fast axis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +42,13 @@ class Scan:
     columns: int
     bits: Literal[8, 16] = 8
     dose: float = 60.0  #: electrons per pixel that flat ground sends to the detector
-    spot_px: float = 1.0  #: standard deviation of the Gaussian spot
+    spot_px: float = 1.0  #: standard deviation of the Gaussian spot along the fast axis
+    astigmatism: float = 1.0  #: the spot's standard deviation along the slow axis over that along the fast
     jitter_px: float = 0.1  #: standard deviation of a row's displacement along the fast axis
     drift_px: float = 0.0  #: movement along the fast axis from the first to the last row
+    vibration_px: float = 0.0  #: amplitude of a sine in the rows' displacement
+    vibration_rows: float = 16.0  #: its period
+    row_gain: float = 0.0  #: relative standard deviation of a row's brightness
     detector_grey: float = 2.0  #: standard deviation of the detector's own noise
     black_grey: float = 16.0  #: level without electrons
     flat_grey: float = 90.0  #: level of flat ground above black
@@ -64,7 +71,10 @@ def emission(
     above = np.maximum(height - _mean(height, contrast.bloom_nm / pixel_size_nm), 0) / span_nm
     below = np.maximum(_mean(height, SHADOW_REACH_NM / pixel_size_nm) - height, 0) / SHADOW_REACH_NM
     electrons = 1 + contrast.slope_gain * (secant - 1) + contrast.bloom_gain * above
-    return np.asarray(electrons / (1 + contrast.shadow * below), dtype=np.float32)
+    electrons /= 1 + contrast.shadow * below
+    if contrast.charging:
+        electrons = _charged(electrons, contrast.charging, contrast.charging_nm / pixel_size_nm)
+    return np.asarray(electrons, dtype=np.float32)
 
 
 def scan(
@@ -88,6 +98,8 @@ def scan(
         The shift leaves the scene.
     """
     signal = frame_signal(rng, scene, settings, shift_px)
+    if settings.row_gain:
+        signal *= 1 + settings.row_gain * rng.standard_normal((settings.rows, 1), dtype=np.float32)
     # Shot noise (Gaussian approximation, good from some ten electrons on) and detector noise are
     # independent, so one draw with the summed variance serves both.
     variance = signal * np.float32(settings.flat_grey**2 / settings.dose)
@@ -107,17 +119,27 @@ def frame_signal(
     shift_px: tuple[float, float] = (0.0, 0.0),
 ) -> NDArray[np.float32]:
     """Return the frame before noise: electrons relative to flat ground. Parameters as for :func:`scan`."""
-    reach = int(np.ceil(SPOT_REACH * settings.spot_px)) + 1
+    sigma_y_px = settings.spot_px * settings.astigmatism
+    reach = int(np.ceil(SPOT_REACH * max(settings.spot_px, sigma_y_px))) + 1
     dx, dy = shift_px
     columns, x_rest = _window(scene.shape[1], settings.columns, dx, reach)
     rows, y_rest = _window(scene.shape[0], settings.rows, dy, reach)
-    kernel_x, kernel_y = (_spot(reach, settings.spot_px, rest) for rest in (x_rest, y_rest))
+    kernel_x, kernel_y = _spot(reach, settings.spot_px, x_rest), _spot(reach, sigma_y_px, y_rest)
     seen = cv2.sepFilter2D(scene[rows, columns], cv2.CV_32F, kernel_x, kernel_y)[reach:-reach]
     return _move_rows(np.asarray(seen, dtype=np.float32), _row_offsets(rng, settings), reach)
 
 
 def _mean(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_px), dtype=np.float32)
+
+
+def _charged(electrons: NDArray[np.float32], share: float, tail_px: float) -> NDArray[np.float32]:
+    """Darken what lies after bright places: a one-sided exponential tail of all that exceeds the mean."""
+    length = int(np.ceil(CHARGING_REACH * tail_px))
+    tail = np.exp(-np.arange(length, 0, -1) / tail_px)
+    kernel = np.concatenate([tail / tail.sum(), np.zeros(length + 1)]).astype(np.float32)[None]
+    surplus = electrons - electrons.mean()
+    return np.asarray(electrons - np.float32(share) * cv2.filter2D(surplus, cv2.CV_32F, kernel))
 
 
 def _window(scene_px: int, frame_px: int, shift_px: float, reach: int) -> tuple[slice, float]:
@@ -139,7 +161,12 @@ def _row_offsets(rng: np.random.Generator, settings: Scan) -> NDArray[np.float64
     """Displacement of each row in px; its mean is zero, so the frame's shift stays what was asked for."""
     jitter = rng.normal(0, settings.jitter_px, settings.rows)
     drift = settings.drift_px * np.linspace(-0.5, 0.5, settings.rows)
-    return np.asarray(jitter - jitter.mean() + drift)
+    offsets = jitter + drift
+    if settings.vibration_px:
+        phase = rng.uniform(0, 2 * np.pi)
+        turns = np.arange(settings.rows) / settings.vibration_rows
+        offsets += settings.vibration_px * np.sin(2 * np.pi * turns + phase)
+    return np.asarray(offsets - offsets.mean())
 
 
 def _move_rows(

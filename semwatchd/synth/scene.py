@@ -1,0 +1,181 @@
+"""One scene with its truth: several frames, the depth under every pixel, and where the defect is.
+
+A scene depends on its seed and its index alone, so any number of processes makes the same data set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semwatchd.synth.beam import emission, scan
+from semwatchd.synth.defects import Defect, deform, deposit, difference_mask
+from semwatchd.synth.domain import ONE_TOOL, WIDE, draw, shifted
+from semwatchd.synth.edges import Roughness
+from semwatchd.synth.surface import ContactHoles, Grid, Layout, LineSpace, lay_holes, lay_lines, walls
+
+PIXEL_SIZE_NM = 1.5
+MARGIN_PX = 16  # of scene around the frame: the widest spot, the frames' shifts and the rows' movement
+SHOT_SHIFT_PX = 0.2  # standard deviation of a frame's place against the first frame's
+DEFECTS = tuple(defect for defect in Defect if defect is not Defect.NONE)
+
+
+class Track(StrEnum):
+    """A family of scenes to train and compare on."""
+
+    A = "a"  #: contact holes of four depths, one tool: the depth's level can be told from the picture
+    B = "b"  #: every kind of pattern, 40 to 160 nm deep, any microscope
+    A_SHIFT = "a-shift"  #: the scenes of A, seen by another microscope
+    B_SHIFT = "b-shift"
+
+
+class Kind(StrEnum):
+    """The pattern."""
+
+    LINE_SPACE = "line_space"
+    CONTACT_HOLES = "contact_holes"
+    TRENCHES = "trenches"
+    PILLARS = "pillars"
+
+
+LEVELS_NM = (140.0, 150.0, 160.0, 170.0)  # of track A
+ANY_DEPTH_NM = (40.0, 160.0)  # of track B
+FRAME_DOMAINS = {
+    Track.A: ONE_TOOL,
+    Track.B: WIDE,
+    Track.A_SHIFT: shifted(ONE_TOOL),
+    Track.B_SHIFT: shifted(WIDE),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneSpec:
+    """What all scenes of a data set have in common."""
+
+    track: Track
+    rows: int
+    columns: int
+    shots: int
+    seed: int
+    defect_share: float  #: of the scenes; 0 to 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Frames and truth.
+
+    ``shots`` is (shots, rows, columns) uint8, ``depth_nm`` (rows, columns) float32 below the pattern's top,
+    0 on it and on whatever rises above it, ``mask`` (rows, columns) uint8, 1 in the defect.
+    """
+
+    shots: NDArray[np.uint8]
+    depth_nm: NDArray[np.float32]
+    mask: NDArray[np.uint8]
+    kind: Kind
+    defect: Defect
+    level_nm: float  #: depth of the pattern's floor
+    dose: float
+
+
+def make_scene(spec: SceneSpec, index: int) -> Scene:
+    """Make the ``index``-th scene of a data set."""
+    rng = np.random.default_rng([spec.seed, index])
+    kind = Kind.CONTACT_HOLES if _is_a(spec.track) else list(Kind)[index % len(Kind)]
+    defect = Defect(rng.choice(DEFECTS)) if rng.random() < spec.defect_share else Defect.NONE
+    grid = Grid(
+        rows=spec.rows + 2 * MARGIN_PX, columns=spec.columns + 2 * MARGIN_PX, pixel_size_nm=PIXEL_SIZE_NM
+    )
+    level_nm = float(rng.choice(LEVELS_NM) if _is_a(spec.track) else rng.uniform(*ANY_DEPTH_NM))
+    surface_nm, mask = _surface(rng, grid, _Pattern(kind, defect, level_nm, narrow=_is_a(spec.track)))
+    contrast, settings = draw(rng, FRAME_DOMAINS[spec.track], spec.rows, spec.columns)
+    electrons = emission(surface_nm, PIXEL_SIZE_NM, contrast)
+    shifts = rng.normal(0, SHOT_SHIFT_PX, (spec.shots, 2)).clip(-1, 1)
+    shifts[0] = 0.0  # the first frame is the one the truth belongs to
+    shots = [scan(rng, electrons, settings, (float(dx), float(dy))) for dx, dy in shifts]
+    inner = (slice(MARGIN_PX, -MARGIN_PX), slice(MARGIN_PX, -MARGIN_PX))
+    return Scene(
+        shots=np.stack(shots).astype(np.uint8, copy=False),
+        depth_nm=np.maximum(surface_nm[inner], 0),
+        mask=mask[inner],
+        kind=kind,
+        defect=defect,
+        level_nm=level_nm,
+        dose=settings.dose,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    kind: Kind
+    defect: Defect
+    level_nm: float
+    narrow: bool  #: track A's holes: half of the picture is their floor
+
+
+def _surface(
+    rng: np.random.Generator, grid: Grid, pattern: _Pattern
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Depth of the scene with its defect, and the defect's mask."""
+    layout = _layout(rng, grid, pattern)
+    sidewall_deg = rng.uniform(87.5, 88.5) if pattern.narrow else rng.uniform(80.0, 88.5)
+    high = 1 if pattern.kind in {Kind.LINE_SPACE, Kind.PILLARS} else -1
+
+    def built(inside_nm: NDArray[np.float32]) -> NDArray[np.float32]:
+        return walls(high * inside_nm, pattern.level_nm, sidewall_deg, grid.pixel_size_nm)
+
+    sound_nm = built(layout.inside_nm)
+    if pattern.defect is Defect.NONE:
+        return sound_nm, np.zeros(sound_nm.shape, np.uint8)
+    deformed_nm = built(deform(rng, grid, layout, pattern.defect))
+    broken_nm = deposit(rng, grid, deformed_nm, pattern.level_nm, pattern.defect)
+    return broken_nm, difference_mask(broken_nm, sound_nm, pattern.level_nm)
+
+
+def _layout(rng: np.random.Generator, grid: Grid, pattern: _Pattern) -> Layout:
+    roughness = Roughness(
+        sigma_nm=rng.uniform(0.3, 1.6), xi_nm=rng.uniform(8, 30), hurst=rng.uniform(0.4, 0.9)
+    )
+    match pattern.kind:
+        case Kind.LINE_SPACE:
+            return lay_lines(rng, grid, _lines(rng, (20, 50), (0.35, 0.65), pattern.level_nm, roughness))
+        case Kind.TRENCHES:
+            return lay_lines(rng, grid, _lines(rng, (40, 100), (0.2, 0.45), pattern.level_nm, roughness))
+        case _:
+            return lay_holes(rng, grid, _dots(rng, pattern, roughness))
+
+
+def _lines(
+    rng: np.random.Generator,
+    pitch_nm: tuple[float, float],
+    duty: tuple[float, float],
+    level_nm: float,
+    roughness: Roughness,
+) -> LineSpace:
+    pitch = rng.uniform(*pitch_nm)
+    return LineSpace(
+        pitch_nm=pitch,
+        depth_nm=level_nm,
+        duty=rng.uniform(*duty),
+        offset_nm=rng.uniform(0, pitch),
+        roughness=roughness,
+    )
+
+
+def _dots(rng: np.random.Generator, pattern: _Pattern, roughness: Roughness) -> ContactHoles:
+    pitch_nm = rng.uniform(45, 60) if pattern.narrow else rng.uniform(30, 60)
+    filling = rng.uniform(0.43, 0.45) if pattern.narrow else rng.uniform(0.24, 0.36)
+    return ContactHoles(
+        pitch_nm=pitch_nm,
+        radius_nm=pitch_nm * filling,
+        depth_nm=pattern.level_nm,
+        aspect=1.0 if pattern.narrow else rng.uniform(0.9, 1.4),
+        offset_nm=(rng.uniform(0, pitch_nm), rng.uniform(0, pitch_nm)),
+        roughness=roughness,
+    )
+
+
+def _is_a(track: Track) -> bool:
+    return track in {Track.A, Track.A_SHIFT}
