@@ -10,6 +10,7 @@ from semwatchd.cli.care import journal_app
 from semwatchd.cli.debug import debug_command
 from semwatchd.cli.exits import CONFIGURATION, TRY_LATER, USAGE
 from semwatchd.cli.journal import audit_command, outbox_app, quarantine_app, status_command
+from semwatchd.cli.learning import synth_command
 from semwatchd.cli.offline import analyze_command, backfill_command, bench_app, demo_command
 from semwatchd.cli.service import config_app, healthcheck_command, install_service_command, run_command
 from semwatchd.core.errors import ConfigError, EnvironmentFault
@@ -37,6 +38,7 @@ app.add_typer(journal_app, name="journal")
 app.command("healthcheck")(healthcheck_command)
 app.command("debug")(debug_command)
 app.command("install-service")(install_service_command)
+app.command("synth")(synth_command)
 app.add_typer(bench_app, name="bench")
 
 

@@ -1,0 +1,94 @@
+"""Commands that make data for the models, train and use them. The work is done by processes of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from semwatchd.offline.dataset import DatasetSpec, ForeignDatasetError
+from semwatchd.offline.generate import Advance, generate
+
+SIZES = {"a": "66x45", "b": "72x48"}
+
+
+class Track(StrEnum):
+    """What kind of scenes."""
+
+    A = "a"
+    B = "b"
+    A_SHIFT = "a-shift"
+    B_SHIFT = "b-shift"
+
+
+class Format(StrEnum):
+    """How they are kept."""
+
+    SHARDS = "shards"
+    TIFF = "tiff"
+
+
+def synth_command(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the data set; made if it is not there.")],
+    count: Annotated[int, typer.Option(min=1, help="Scenes.")] = 1000,
+    form: Annotated[
+        Format, typer.Option("--format", help="Training data, or files as a tool writes them.")
+    ] = (Format.SHARDS),
+    track: Annotated[Track, typer.Option(help="a: contact holes of one tool; b: everything.")] = Track.B,
+    size: Annotated[str | None, typer.Option(help="Rows x columns; default by track.", metavar="HxW")] = None,
+    shots: Annotated[int, typer.Option(min=1, max=16, help="Frames of each scene.")] = 4,
+    defects: Annotated[float, typer.Option(min=0, max=1, help="Share of scenes with a defect.")] = 0.0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default one per core.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another data set.")] = 1,
+) -> None:
+    """Make pictures of surfaces whose depth and defects are known. May be interrupted and started again."""
+    rows, columns = _size(size or SIZES[track.value[0]])
+    spec = DatasetSpec(
+        track=track.value,
+        count=count,
+        rows=rows,
+        columns=columns,
+        shots=shots,
+        seed=seed,
+        defect_share=defects,
+        format=form.value,
+    )
+    try:
+        with _progress("scenes", count) as advance:
+            generate(out, spec, workers or len(os.sched_getaffinity(0)), advance)
+    except ForeignDatasetError as error:
+        raise typer.BadParameter(str(error), param_hint="--out") from error
+    print(f"{count} scenes of {rows} x {columns} pixels in {out}")
+
+
+def _size(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)x(\d+)", text)
+    rows, columns = map(int, found.groups()) if found else (0, 0)
+    if not (16 <= rows <= 8192 and 16 <= columns <= 8192):
+        raise typer.BadParameter(
+            f"{text!r} is not rows x columns between 16 and 8192, like 66x45", param_hint="--size"
+        )
+    return rows, columns
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Advance]:
+    """Show a bar with the time that is left, on a terminal only."""
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done: progress.advance(task, done)
