@@ -20,8 +20,9 @@ from semwatchd.adapters.mes.guard import Guard
 from semwatchd.adapters.mes.http import HttpMes, HttpSettings
 from semwatchd.adapters.mes.payload import render_result
 from semwatchd.adapters.reserve import ReserveFile
+from semwatchd.adapters.sql.identity import ForeignJournalError, require_own
 from semwatchd.adapters.sql.jobs import SqlJobStore, recover
-from semwatchd.adapters.sql.journal import DISK_FULL, Journal
+from semwatchd.adapters.sql.journal import DISK_FULL, Journal, open_engine, reading
 from semwatchd.adapters.sql.outbox import SqlOutbox
 from semwatchd.adapters.sql.repair import mend_at_start
 from semwatchd.adapters.sql.schema import prepare_journal
@@ -112,6 +113,7 @@ def running_line(config: Config, around: Surroundings, resight: Callable[[str, s
     with ExitStack() as stack:
         path = prepare_journal(config.state_dir)
         _mend(path, config, around)
+        _tell_foreign(path, around)
         reserve = ReserveFile(path.with_name("journal.reserve"))
         journal = stack.enter_context(running_journal(path, around, reserve.release))
         slots_dir = config.state_dir / "slots"
@@ -138,6 +140,17 @@ def _mend(path: Path, config: Config, around: Surroundings) -> None:
         f"{len(mended.rows)} row(s) were unreadable at start; what they held is in {mended.kept_in}",
         "see what became of them in that file; run `semwatchd journal check`, and have the disk examined",
     )
+
+
+def _tell_foreign(path: Path, around: Surroundings) -> None:
+    """Say so if this is not the journal that belongs here; work goes on with it all the same."""
+    try:
+        with reading(open_engine(path)) as connection:
+            require_own(connection, path)
+    except ForeignJournalError as error:
+        around.log.warning("journal_foreign", error=str(error))
+        todo = "put the right journal back, or run `semwatchd journal adopt`; then restart the daemon"
+        around.health.set("journal identity", Health.DEGRADED, str(error), todo)
 
 
 def _recover(journal: Journal, slots_dir: Path, log: Log) -> None:

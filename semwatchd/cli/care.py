@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from semwatchd.adapters.sql.care import Checkup, back_up, check_journal
+from semwatchd.adapters.sql.identity import adopt
+from semwatchd.adapters.sql.journal import open_engine, reading
 from semwatchd.adapters.sql.repair import Repaired, repair_journal
 from semwatchd.adapters.sql.schema import journal_path
 from semwatchd.cli.exits import (
@@ -79,6 +81,14 @@ def journal_repair(config: ConfigOption = None, *, as_json: JsonOption = False) 
     else:
         _print_repair(done)
     raise typer.Exit(FINDINGS if done.rows or done.damaged else DONE)
+
+
+@journal_app.command("adopt")
+def journal_adopt(config: ConfigOption = None) -> None:
+    """Say that the journal that lies here belongs here, after it was copied in or made anew."""
+    path = existing_journal(load_or_defaults(config))
+    with reading(open_engine(path)) as connection:
+        print(one_line(f"{path} belongs here now: {adopt(connection, path)}"))
 
 
 def _print_repair(done: Repaired) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from semwatchd.adapters.sql.care import back_up, check_journal
 from semwatchd.adapters.sql.journal import Journal
-from semwatchd.adapters.sql.schema import journal_path
+from semwatchd.adapters.sql.schema import journal_path, newest_schema
 from semwatchd.adapters.sql.unreadable import UnreadableRow
 from semwatchd.core.errors import EnvironmentFault
 from tests.daemon import Site
@@ -31,7 +31,7 @@ def test_a_journal_that_has_worked_is_sound(tmp_path: Path) -> None:
         lived_in(journal)
         found = check_journal(journal_path(tmp_path))
     assert found.sound
-    assert (found.schema, found.size_bytes > 0, found.wal_bytes > 0) == ("0001", True, True)
+    assert (found.schema, found.size_bytes > 0, found.wal_bytes > 0) == (newest_schema(), True, True)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, delete
 from sqlalchemy.exc import DatabaseError
 
 from semwatchd.adapters.sql.guards import guard_moves, unguard_moves
@@ -20,7 +20,7 @@ from semwatchd.adapters.sql.journal import open_engine, reading, writing
 from semwatchd.adapters.sql.mending import SetAside, mend, mend_all, open_rows
 from semwatchd.adapters.sql.rows import remember_plan
 from semwatchd.adapters.sql.schema import journal_path, prepare_journal, sole_owner
-from semwatchd.adapters.sql.tables import metadata
+from semwatchd.adapters.sql.tables import identity, metadata
 from semwatchd.adapters.sql.unreadable import unreadable_rows
 from semwatchd.core.errors import EnvironmentFault
 from semwatchd.core.plan import Plan
@@ -84,6 +84,7 @@ def repair_journal(state_dir: Path, plans: Sequence[Plan], now: float) -> Repair
                 remember_plan(connection, plan)
             kept = lost + mend_all(connection)
             kept_in = _keep(state_dir, kept, now)
+        prepare_journal(state_dir)  # names it anew where the old name could not be read
         return Repaired(rows=tuple(kept), kept_in=kept_in, damaged=damaged, taken_over=taken_over)
 
 
@@ -162,6 +163,7 @@ def _stamp(now: float) -> str:
 def _take_over(connection: Connection, damaged: Path, lost: list[SetAside]) -> int:
     """Copy every row of ``damaged`` that can be read; ``lost`` gets those the new journal does not take."""
     connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+    connection.execute(delete(identity))  # the old one's, if it can be read, goes on
     unguard_moves(connection)
     taken = 0
     with closing(sqlite3.connect(damaged)) as old:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from semwatchd.adapters.mounts import on_network
 from semwatchd.adapters.sql.guards import guard_moves
+from semwatchd.adapters.sql.identity import name_journal
 from semwatchd.adapters.sql.journal import open_engine
 from semwatchd.core.errors import EnvironmentFault, JournalInUseError
 
@@ -44,7 +45,9 @@ def prepare_journal(state_dir: Path) -> Path:
         )
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
-        upgrade(open_engine(path))
+        engine = open_engine(path)
+        upgrade(engine)
+        name_journal(engine, path)
     except DatabaseError as error:
         raise EnvironmentFault(f"journal {path}: {error.orig}; {_remedy(error)}") from error
     except OSError as error:

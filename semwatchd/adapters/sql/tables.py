@@ -67,6 +67,13 @@ def _unqualified(condition: TextClause) -> TextClause:
     return text(re.sub(r"\b(?:sighting|job|outbox)\.", "", condition.text))
 
 
+identity = Table(  # of one row
+    "identity",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("created_at", Float, nullable=False),
+)
+
 plan = Table(
     "plan",
     metadata,
@@ -91,6 +98,7 @@ sighting = Table(
     Column("changed_at", Float, nullable=False),
     Index("sighting_by_place", "root", "directory", "name"),
     Index("sighting_in_flight", "root", sqlite_where=_unqualified(SETTLING)),
+    Index("sighting_by_job", "job_id", sqlite_where=text("job_id IS NOT NULL")),
 )
 
 job = Table(
@@ -124,6 +132,7 @@ job = Table(
     Index("job_open", "state", "lane", "id", sqlite_where=_unqualified(OPEN_JOBS)),
     Index("job_alone", "id", sqlite_where=_unqualified(RUNS_ALONE)),
     Index("job_set_aside", "id", sqlite_where=_unqualified(SET_ASIDE)),
+    Index("job_duplicates", "duplicate_of", sqlite_where=text("duplicate_of IS NOT NULL")),
     # The identity of work. A duplicate or cancelled job keeps its hash without claiming the identity.
     Index(
         "job_identity",
@@ -173,6 +182,7 @@ outbox = Table(
         sqlite_where=_unqualified(UNDELIVERED),
     ),
     Index("outbox_parked", "seq", sqlite_where=_unqualified(PARKED)),
+    Index("outbox_by_job", "job_id"),
 )
 
 audit = Table(
