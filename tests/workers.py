@@ -62,6 +62,6 @@ def _decode(source: SourceFile) -> SemImage:
 
 
 def _stages_of(plan: Plan) -> tuple[Stage, ...]:
-    kept = ("NOTIFY_SOCKET", "WATCHDOG_PID", "OMP_NUM_THREADS")
+    kept = ("NOTIFY_SOCKET", "WATCHDOG_PID", "OMP_NUM_THREADS", "MALLOC_MMAP_THRESHOLD_")
     names = tuple(name for name in kept if name in os.environ)
     return (Stage(name="environment", measure=lambda _: Measured(warnings=names)),)

@@ -77,10 +77,12 @@ def _samples(source: PageData) -> tuple[Samples, tuple[str, ...]]:
     page = source.page
     if page.compression == 1 and source.is_plain and page.predictor == 1 and page.photometric != 6:
         return _raw(source), ()
-    grey_integers = source.is_plain and page.samples == 1 and page.bits <= 16 and page.sample_format != 3
-    if page.compression in _DEFLATE and grey_integers and page.predictor in {1, 2}:
+    whole_bytes = page.fill_order != 2 and page.bits in {8, 16}
+    grey_integers = whole_bytes and page.samples == 1 and page.sample_format != 3 and page.predictor in {1, 2}
+    if page.compression in _DEFLATE and grey_integers and not page.tiled:
         return inflated(source)
-    if page.compression in _LIBTIFF and grey_integers and page.predictor in {1, 2}:
+    raw_tiles = page.tiled and page.compression == page.predictor == 1
+    if grey_integers and (raw_tiles or page.compression in _LIBTIFF):
         return by_libtiff(source), ()
     return by_tifffile(source), ()
 
@@ -93,7 +95,8 @@ def _raw(source: PageData) -> Samples:
         start = 0
         data = b"".join([data[offset : offset + size] for offset, size in zip(offsets, wanted, strict=True)])
     samples = np.frombuffer(data, source.dtype, math.prod(source.shape), start).reshape(source.shape)
-    return samples.astype(source.dtype.newbyteorder("="))  # a copy, so that the file's bytes can go
+    # In their place, if the processor can read them there; the bytes are kept as evidence anyway.
+    return np.require(samples, source.dtype.newbyteorder("="), "A")
 
 
 def _grey(source: PageData, samples: Samples) -> tuple[Samples, tuple[str, ...]]:

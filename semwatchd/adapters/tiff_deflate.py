@@ -21,8 +21,8 @@ def inflated(source: PageData) -> tuple[Samples, tuple[str, ...]]:
         part, clean = _inflate(source, index, wanted)
         parts.append(part)
         trailing += not clean
-    samples = np.frombuffer(b"".join(parts), source.dtype).reshape(source.shape)
-    samples = samples.astype(source.dtype.newbyteorder("="))
+    samples: Samples = np.frombuffer(bytearray().join(parts), source.dtype).reshape(source.shape)
+    samples = samples.astype(source.dtype.newbyteorder("="), copy=False)
     if source.page.predictor == 2:
         samples = imagecodecs.delta_decode(samples, axis=1, out=samples)
     warnings = (f"extra_data: {trailing} of {len(parts)} strips hold data after their last row",)

@@ -22,7 +22,9 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it would log is
 
 
 def by_libtiff(source: PageData) -> Samples:
-    """Decode grey integers in strips."""
+    """Decode grey integers."""
+    if source.page.compression == 1:
+        require_full(source)
     samples: Samples = imagecodecs.tiff_decode(rebuilt(source), index=0)
     return samples
 

@@ -24,10 +24,8 @@ def rebuilt(source: PageData) -> bytes:
     starts = tuple(accumulate(source.counts[:-1], initial=body_start))
     tables = dict(zip(places, (table.pack(*starts), table.pack(*source.counts)), strict=True))
     filled = sorted((code, kind, count, tables.get(code, value)) for code, kind, count, value in entries)
-    body = [
-        source.data[offset : offset + size]
-        for offset, size in zip(source.offsets, source.counts, strict=True)
-    ]
+    data = memoryview(source.data)  # so that joining is the only copy
+    body = [data[offset : offset + size] for offset, size in zip(source.offsets, source.counts, strict=True)]
     return b"".join([_header(order), _directory(order, filled, directory_end), *body])
 
 

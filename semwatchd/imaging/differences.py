@@ -38,6 +38,11 @@ def squared_differences(pixels: Pixels) -> DifferenceTable:
     return {lag: _mean_squared_difference(pixels, lag) for lag in LAGS}
 
 
+def pairs(shape: tuple[int, ...], lag: Lag) -> int:
+    """Pairs of pixels so far apart that a frame holds."""
+    return (shape[0] - lag[0]) * (shape[1] - abs(lag[1]))
+
+
 def kernel_energy(table: DifferenceTable, kernel: NDArray[np.float64]) -> float:
     """Mean squared response of a zero-sum kernel, read off the table instead of filtering.
 

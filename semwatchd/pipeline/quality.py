@@ -108,7 +108,7 @@ def _measure_sharpness(picture: Picture) -> Measured:
     sigma, sigma_x = math.sqrt(max(noise.along_y, 0.0)), math.sqrt(max(noise.along_x, 0.0))
     gradient = tenengrad(table)
     numbers = (
-        *(laplacian_variance(pixels), gradient, tenengrad_corrected(gradient, sigma)),
+        *(laplacian_variance(pixels, table), gradient, tenengrad_corrected(gradient, sigma)),
         *(sigma, sigma_x, ratio, snr_db(ratio), ratio_x),
     )
     values = dict(zip(SHARPNESS, numbers, strict=True))

@@ -61,6 +61,21 @@ def test_tiles_and_bigtiff_come_back_exactly(options: dict[str, Any]) -> None:
     np.testing.assert_array_equal(read(saved(PICTURE, **options)).pixels, PICTURE)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize(
+    ("coding", "predictor"),
+    [(None, False), ("lzw", False), ("lzw", True), ("zlib", True), ("zstd", True), ("packbits", False)],
+)
+def test_tiles_of_every_coding_come_back_exactly(
+    coding: str | None, dtype: str, order: str, *, predictor: bool
+) -> None:
+    picture = PICTURE[:-3, :-5].astype(dtype)  # so that the last tiles reach beyond it
+    image = read(saved(picture, compression=coding, predictor=predictor, tile=(16, 32), byteorder=order))
+    np.testing.assert_array_equal(image.pixels, picture)
+    assert image.pixels.dtype == np.dtype(dtype)
+
+
 @pytest.mark.parametrize("coding", ["jpeg2000", "png", "lerc"])
 def test_segments_that_are_pictures_themselves_come_back_exactly(coding: str) -> None:
     image = read(saved(PICTURE, compression=coding, rowsperstrip=64))
@@ -210,6 +225,7 @@ BASES = [
     saved(PICTURE, compression="packbits"),
     saved(PICTURE, compression="jpeg"),
     saved(PICTURE.astype("u2"), tile=(16, 16), bigtiff=True),
+    saved(PICTURE, tile=(16, 16), compression="lzw"),
     saved(np.stack([PICTURE] * 3), photometric="rgb", planarconfig="separate", byteorder=">"),
     saved(PICTURE.astype("f4"), compression="zlib", predictor=True),
 ]

@@ -18,13 +18,20 @@ def corrected(pixels: np.typing.NDArray[np.uint8]) -> float:
     return tenengrad_corrected(tenengrad(table), max(0.0, noise_variance(table).along_y) ** 0.5)
 
 
+@pytest.mark.parametrize("shape", [(16, 16), (17, 40), (5, 4)])
+def test_laplacian_variance_counts_the_border_as_opencv_does(shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(2).integers(0, 256, shape).astype(np.uint8)
+    classic = cv2.Laplacian(pixels, cv2.CV_64F).var()
+    assert laplacian_variance(pixels, squared_differences(pixels)) == pytest.approx(classic, rel=1e-12)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("psf_px", [1.0, 4.0])
 def test_laplacian_variance_is_the_classic_one(dtype: type[np.generic], psf_px: float) -> None:
     pixels = holes(psf_px=psf_px).frame().astype(dtype)
     depth = cv2.CV_32F if dtype == np.float32 else cv2.CV_64F
     classic = cv2.Laplacian(pixels, depth).astype(np.float64).var()
-    assert laplacian_variance(pixels) == pytest.approx(classic, rel=1e-3)
+    assert laplacian_variance(pixels, squared_differences(pixels)) == pytest.approx(classic, rel=1e-3)
 
 
 def test_tenengrad_is_the_mean_squared_sobel_gradient() -> None:
