@@ -107,7 +107,7 @@ class Daemon:
             stack.enter_context(self._overviewing(line))
             stack.enter_context(self._auditing())
             while not self._wishes.stopping:
-                with watching(self._in_force.folders, line, around) as self._lookout:
+                with watching(self._in_force.folders, line, around, self._config.state_dir) as self._lookout:
                     self._turn(line)
                     self._announce_end(line)
         self._log.info("daemon_stopped", failed=self._crew.failed)

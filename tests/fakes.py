@@ -106,6 +106,9 @@ class RecordingTelemetry:
     def watcher_overflowed(self, root: str) -> None:
         self.calls.append(("watcher_overflowed", root))
 
+    def canary(self, root: str, latency_s: float | None) -> None:
+        self.calls.append(("canary", root, latency_s))
+
     def share_helper_lost(self, root: str, reason: str) -> None:
         self.calls.append(("share_helper_lost", root, reason))
 

@@ -142,6 +142,7 @@ class FakeSource:
         self.hints: list[Sight] = []
         self.health: list[FolderHealth] = []
         self.wished: list[str | None] = []
+        self.rearmed: list[str] = []
         self.error: Exception | None = None
 
     def drain(self, limit: int, timeout_s: float) -> Sequence[Sight]:
@@ -155,3 +156,30 @@ class FakeSource:
 
     def rescan(self, root: str | None = None) -> None:
         self.wished.append(root)
+
+    def rearm(self, root: str) -> None:
+        self.rearmed.append(root)
+
+
+class MemoryCanary:
+    """Twin of the canary's file; ``there`` may be set, and ``trouble`` is raised."""
+
+    name = ".canary"
+
+    def __init__(self) -> None:
+        self.there = False
+        self.trouble: OSError | None = None
+
+    def lay(self, root: str) -> None:
+        self._work()
+        if self.there:
+            raise FileExistsError(17, "File exists")
+        self.there = True
+
+    def take_away(self, root: str) -> None:
+        self._work()
+        self.there = False
+
+    def _work(self) -> None:
+        if self.trouble is not None:
+            raise self.trouble

@@ -100,6 +100,11 @@ class FolderWatcher:
             self._arm()
         return self._health()
 
+    def rearm(self) -> None:
+        """Watch anew and have everything scanned, whatever the watch looks like."""
+        if self._place is not None:
+            self._meet(self._place)
+
     def stop(self) -> None:
         """Take the watch away."""
         if self._watch is not None:

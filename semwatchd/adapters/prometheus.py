@@ -99,6 +99,10 @@ class PrometheusTelemetry:
         self._retries = _counter(registry, "retries", "Jobs to be tried again.", "tool", "error_class")
         self._errors = _counter(registry, "errors", "Failed attempts.", "tool", "error_class")
         self._overflows = _counter(registry, "watcher_overflows", "Times the kernel dropped events.", "root")
+        self._canary = _gauge(
+            registry, "canary_latency_seconds", "From laying the last canary to noticing it.", "root"
+        )
+        self._canaries: set[str] = set()
         self._helpers_lost = _counter(
             registry, "share_helpers_lost", "Helper processes of a share that were ended.", "root", "reason"
         )
@@ -166,6 +170,15 @@ class PrometheusTelemetry:
     def watcher_overflowed(self, root: str) -> None:
         """Count a loss of file events under ``root``."""
         self._overflows.labels(one_line(root)).inc()
+
+    def canary(self, root: str, latency_s: float | None) -> None:
+        """Record how long it took to notice the last canary, inf if nobody did; None: there are no more."""
+        if latency_s is not None:
+            self._canary.labels(one_line(root)).set(latency_s)
+            self._canaries.add(root)
+        elif root in self._canaries:
+            self._canary.remove(one_line(root))
+            self._canaries.remove(root)
 
     def share_helper_lost(self, root: str, reason: str) -> None:
         """Count the end of a share's helper process: it did not answer, or died by itself."""

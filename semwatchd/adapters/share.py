@@ -87,6 +87,14 @@ class Share:
         changed_at: float = self._ask("changed_at", path)
         return changed_at
 
+    def lay(self, root: str, name: str) -> None:
+        """Make the canary's file."""
+        self._ask("lay", root, name)
+
+    def take_away(self, root: str, name: str) -> None:
+        """Remove the canary's file if it is there."""
+        self._ask("take_away", root, name)
+
     def entries(self, root: str, directory: str, names: NameRules) -> Iterator[Entry]:
         """List one directory, piece by piece, so that other questions are answered in between."""
         began_with: int | None = None
@@ -176,6 +184,22 @@ class Share:
         if self._dying is not None:
             self._dying = None
             self._telemetry.share_helper_stuck(self._root, stuck=False)
+
+
+class ShareCanary:
+    """core.ports.CanaryFile on a share."""
+
+    def __init__(self, share: Share, name: str) -> None:
+        self._share = share
+        self.name = name
+
+    def lay(self, root: str) -> None:
+        """Make the file; what may be there of this name is an error."""
+        self._share.lay(root, self.name)
+
+    def take_away(self, root: str) -> None:
+        """Remove the file if it is there."""
+        self._share.take_away(root, self.name)
 
 
 class _Helper:

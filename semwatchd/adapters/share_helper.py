@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from semwatchd.adapters.canary import lay, take_away
 from semwatchd.adapters.listing import DiskListing
 from semwatchd.adapters.probe import DiskProbe, ignore_lease_signal
 from semwatchd.adapters.share_messages import MESSAGE_BYTES, READY, Answer, Question
@@ -61,6 +62,8 @@ def abilities() -> Mapping[str, Callable[..., Any]]:
         "completeness": probe.completeness,
         "place": listing.place,
         "changed_at": listing.changed_at,
+        "lay": lay,
+        "take_away": take_away,
         "begin": portions.begin,
         "more": portions.more,
     }

@@ -16,6 +16,9 @@ class SilentTelemetry:
     def watcher_overflowed(self, root: str) -> None:
         """Do nothing."""
 
+    def canary(self, root: str, latency_s: float | None) -> None:
+        """Do nothing."""
+
     def share_helper_lost(self, root: str, reason: str) -> None:
         """Do nothing."""
 

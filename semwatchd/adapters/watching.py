@@ -105,6 +105,10 @@ class WatchedFolders:
         for scan in self._scans.values() if root is None else [self._scans[root]]:
             scan.wish("")
 
+    def rearm(self, root: str) -> None:
+        """Watch a folder anew and have it scanned."""
+        self._watchers[root].rearm()
+
     def hint(self, root: str, relpath: str) -> None:
         """Have one file looked at again; from any thread."""
         if not self._post(root, relpath, "event"):

@@ -32,14 +32,17 @@ class NameRules:
     """What the operator wants to be read, and not to be touched, below one folder.
 
     ``patterns`` match the file name; ``exclude`` matches the path below the root, of a file or of any
-    directory above it. Case does not matter.
+    directory above it. Case does not matter. ``heard`` is the one hidden file to be reported all the same.
     """
 
     patterns: tuple[str, ...] = ("*.tif", "*.tiff")
     exclude: tuple[str, ...] = ()
+    heard: str | None = None
 
     def excluded(self, relpath: str) -> bool:
         """Whether the file or directory is to be left alone, or will come back under another name."""
+        if relpath == self.heard:
+            return False
         if any(_compiled(TEMPORARY).match(part) for part in relpath.split("/")):
             return True
         return bool(self.exclude) and any(map(_compiled(self.exclude).match, _and_above(relpath)))

@@ -20,6 +20,7 @@ from semwatchd.engine.settling import Patience
 CONTEXT_GROUPS = frozenset({"lot", "wafer", "slot", "step", "recipe"})
 LOCAL_QUIET_S = 2.0  #: a local disk shows every write at once
 NETWORK_QUIET_S = 10.0  #: a share may cache size and time for several seconds
+SCANNED_CANARY_S = 120.0  #: a folder without events is scanned every 30 seconds, which may take a while
 
 Glob = Annotated[str, Field(min_length=1)]
 
@@ -56,6 +57,13 @@ class WatchSettings(BaseModel):
         default=None,
         description="Whether the folder is on a share: it is then only scanned, by a process of its own that "
         "may hang. Default: as the kind of file system says.",
+    )
+    canary_s: float | None = Field(
+        default=None,
+        ge=10,
+        le=86400,
+        description="Seconds between two tests with a small hidden file that is written into the folder and "
+        "removed once it is noticed; on a share at least 120. Default: none is written.",
     )
     context: str | None = Field(
         default=None,
@@ -115,6 +123,7 @@ class WatchedFolder:
     patience: Patience = field(default_factory=Patience)
     context: re.Pattern[str] | None = None
     network: bool = False  #: on a share, and so only scanned
+    canary_s: float | None = None  #: between two tests of the watch
     lane: Lane = Lane.LIVE
 
     def order(self, relpath: str, warnings: tuple[str, ...] = ()) -> JobOrder:
@@ -138,7 +147,12 @@ def watched_folder(settings: WatchSettings, plan: Plan, *, network: bool) -> Wat
         patience=Patience(quiet_s=quiet_s, hold_s=settings.hold_s),
         context=re.compile(settings.context) if settings.context else None,
         network=network,
+        canary_s=_canary_s(settings.canary_s, network=network),
     )
+
+
+def _canary_s(wished_s: float | None, *, network: bool) -> float | None:
+    return max(wished_s, SCANNED_CANARY_S) if wished_s and network else wished_s
 
 
 def overlapping_roots(folders: Mapping[int, WatchSettings]) -> list[str]:

@@ -15,7 +15,7 @@ import pytest
 
 from semwatchd.adapters.listing import DiskListing
 from semwatchd.adapters.probe import DiskProbe
-from semwatchd.adapters.share import Share, ShareLimits
+from semwatchd.adapters.share import Share, ShareCanary, ShareLimits
 from semwatchd.core.naming import NameRules
 from semwatchd.core.ports import NoAnswerError
 from tests.daemon import picture
@@ -82,6 +82,17 @@ def test_errors_of_the_disk_come_back_as_what_they_are(bench: Bench, tmp_path: P
     with pytest.raises(NotADirectoryError):
         list(bench.share.entries(bench.root, "file", NAMES))
     assert bench.telemetry.named("share_helper_lost") == []
+
+
+def test_the_canary_of_a_share_is_laid_and_taken_away_by_the_helper(bench: Bench, tmp_path: Path) -> None:
+    file = ShareCanary(bench.share, ".canary")
+    file.lay(bench.root)
+    assert (tmp_path / ".canary").exists()
+    with pytest.raises(FileExistsError):
+        file.lay(bench.root)
+    file.take_away(bench.root)
+    file.take_away(bench.root)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_large_directory_comes_in_pieces_and_other_questions_are_answered_in_between(

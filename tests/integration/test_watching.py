@@ -8,20 +8,23 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
+from semwatchd.adapters.canary import DiskCanary
 from semwatchd.adapters.listing import DiskListing
 from semwatchd.adapters.probe import DiskProbe, ignore_lease_signal
-from semwatchd.adapters.share import Share, ShareLimits
+from semwatchd.adapters.share import Share, ShareCanary, ShareLimits
 from semwatchd.adapters.watching import WatchedFolders
 from semwatchd.core.job import SightingState
 from semwatchd.core.naming import NameRules
 from semwatchd.core.plan import Plan
-from semwatchd.core.ports import FolderHealth, FolderState, Sight
+from semwatchd.core.ports import CanaryFile, FolderHealth, FolderState, Sight
+from semwatchd.engine.canary import Canary, CanarySource
 from semwatchd.engine.intake import Intake
 from semwatchd.engine.intake_loop import IntakeLoop
 from semwatchd.engine.settling import Patience
@@ -49,6 +52,7 @@ class Site:
         *,
         network: bool = False,
         share: Share | None = None,
+        canary: CanaryFile | None = None,
         hints: int = 50_000,
     ) -> None:
         self.root = root
@@ -57,8 +61,10 @@ class Site:
         self.lines = ListLog()
         self.health: list[FolderHealth] = []
         self.errors: list[BaseException] = []
+        self.deaf: list[str] = []
         self.source = WatchedFolders(log.known_in, self.telemetry, self.lines, hints=hints)
-        self.source.add(str(root), NAMES, share or DiskListing(), events=not (network or share))
+        names = replace(NAMES, heard=canary.name) if canary and share else NAMES
+        self.source.add(str(root), names, share or DiskListing(), events=not (network or share))
         folder = WatchedFolder(root=str(root), tool="SEM-1", plan=Plan(), names=NAMES, patience=PATIENCE)
         self.intake = Intake(
             [folder],
@@ -68,9 +74,10 @@ class Site:
             telemetry=self.telemetry,
             logger=self.lines,
         )
+        self.tested = CanarySource(self.source, {str(root): self._canary(canary)} if canary else {})
         self.loop = IntakeLoop(
             self.intake,
-            self.source,
+            self.tested,
             clock=time.monotonic,
             telemetry=self.telemetry,
             logger=self.lines,
@@ -78,6 +85,16 @@ class Site:
         )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _canary(self, file: CanaryFile) -> Canary:
+        return Canary(
+            str(self.root),
+            file,
+            every_s=1.5,
+            clock=time.monotonic,
+            telemetry=self.telemetry,
+            report=lambda reason, _: self.deaf.append(reason),
+        )
 
     def _run(self) -> None:
         try:
@@ -91,10 +108,14 @@ class Site:
         until(lambda: bool(self.health or self.errors))
 
     def stop(self) -> None:
+        self.stop_thread()
+        self.source.stop()
+
+    def stop_thread(self) -> None:
         self._stop.set()
         self._thread.join(timeout=10)
         assert not self._thread.is_alive()
-        self.source.stop()
+        self.tested.end()
         assert self.errors == []
 
     @property
@@ -364,6 +385,54 @@ def test_a_writer_on_a_share_is_waited_for_through_the_helper(root: Path, log: M
     assert order.warnings == ()
     share.close()
     site.stop()
+
+
+def test_a_canary_is_noticed_at_once_and_leaves_no_trace(root: Path, log: MemorySightingLog) -> None:
+    site = Site(root, log, canary=DiskCanary(".canary-1"))
+    site.start()
+    until(lambda: len(site.telemetry.named("canary")) == 2)
+    for _, latency_s in site.telemetry.named("canary"):
+        assert isinstance(latency_s, float)
+        assert 0 < latency_s < 1.0
+    site.stop()
+    assert site.telemetry.named("canary")[-1] == (str(root), None)
+    assert list(root.iterdir()) == []
+    assert (log.settled, log.open, site.telemetry.named("sighted")) == ({}, {}, [])
+
+
+def test_a_watch_that_has_gone_deaf_is_found_out_and_armed_anew(
+    root: Path, log: MemorySightingLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(root, log, canary=DiskCanary(".canary-1"))
+    site.start()
+    until(lambda: bool(site.telemetry.named("canary")))
+    (watcher,) = site.source._watchers.values()
+    deaf = watcher._watch
+    assert deaf is not None
+    (emitter,) = deaf._observer.emitters
+    monkeypatch.setattr(emitter, "queue_event", lambda _: None)  # alive by every other sign
+    picture(root / "a.tif")
+    until(lambda: site.ready == ["a.tif"])
+    assert site.telemetry.named("sighted") == [("SEM-1", "scan")]
+    assert any(site.deaf)
+    assert watcher._watch is not deaf
+    until(lambda: site.deaf[-1] == "")
+    site.stop()
+
+
+def test_on_a_share_a_scan_notices_the_canary(root: Path, log: MemorySightingLog) -> None:
+    share = Share(str(root), telemetry=RecordingTelemetry(), logger=ListLog(), clock=time.monotonic)
+    site = Site(root, log, share=share, canary=ShareCanary(share, ".canary-1"))
+    site.start()
+    until((root / ".canary-1").exists)
+    site.loop.rescan()
+    until(lambda: bool(site.telemetry.named("canary")))
+    until(lambda: not (root / ".canary-1").exists())
+    site.stop_thread()
+    share.close()
+    site.source.stop()
+    assert list(root.iterdir()) == []
+    assert (log.settled, log.open) == ({}, {})
 
 
 def test_after_an_overflow_a_scan_finds_everything(

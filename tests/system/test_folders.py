@@ -48,6 +48,33 @@ def test_a_folder_may_come_late_and_go_away_and_come_back(tmp_path: Path) -> Non
     assert site.audit()["balanced"]
 
 
+def test_a_canary_proves_that_the_folder_is_heard_and_is_never_left_behind(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.configure(watch=[site.watch(canary_s=10)])
+
+    def canaries() -> list[Path]:
+        return list(site.watched.glob(".semwatchd-canary-*"))
+
+    with site.running() as daemon:
+        (site.watched / "W01_a.tif").write_bytes(picture(1))
+        metric = "semwatchd_canary_latency_seconds"
+        until(lambda: metric in daemon.get("/metrics").text, 10, "the first canary noticed")
+        assert 0 < daemon.metric(metric, root=str(site.watched)) < 5
+        assert daemon.health(f"canary:{site.watched}")["state"] == "ok"
+        until(lambda: site.ended() == 1, 10, "the image measured")
+        until(canaries, 20, "the next one laid")
+        daemon.kill()
+    (left,) = canaries() or [site.watched / f".semwatchd-canary-{(site.state_dir / 'canary.id').read_text()}"]
+    left.touch()  # the daemon may have died just after it had removed it
+    site.configure()  # the next life does without
+    with site.running() as daemon:
+        until(lambda: not canaries(), 10, "what was left behind is taken away")
+        assert daemon.health(f"canary:{site.watched}")["state"] == ""
+        assert daemon.stop() == 0
+    assert site.rows("select directory, name from sighting") == [("", "W01_a.tif")]
+    assert site.audit()["balanced"]
+
+
 def test_a_share_that_hangs_holds_up_nobody_and_comes_back_by_itself(tmp_path: Path) -> None:
     """A process that is stopped answers as little as one that waits for a dead server."""
     site, share = Site(tmp_path), tmp_path / "share"

@@ -37,6 +37,7 @@ def test_it_is_the_port() -> None:
     port: Telemetry = telemetry()
     port.beat("relay.mes")
     port.rest("relay.mes")
+    port.canary("/data/sem1", 0.1)
     port.share_helper_lost("/data/sem1", "hang")
     port.share_helper_stuck("/data/sem1", stuck=True)
 
@@ -141,6 +142,15 @@ def test_the_helpers_of_a_share_are_counted_from_zero() -> None:
     found = samples(source)
     assert value(found, "share_helpers_lost_total", root="/data/sem1", reason="hang") == 1
     assert value(found, "share_helper_stuck", root="/data/sem1") == 1
+
+
+def test_a_canary_that_is_no_more_has_no_latency() -> None:
+    source = telemetry()
+    source.canary("/data/sem1", 0.25)
+    assert value(samples(source), "canary_latency_seconds", root="/data/sem1") == 0.25
+    source.canary("/data/sem1", None)
+    source.canary("/data/sem1", None)
+    assert not any(name.endswith("canary_latency_seconds") for name, _ in samples(source))
 
 
 def test_hostile_names_do_not_break_the_page() -> None:

@@ -52,3 +52,19 @@ def test_folders_within_each_other_are_named_unless_excluded() -> None:
     apart = WatchSettings(root=Path("/data"), tool="A", exclude=("sem",))
     assert overlapping_roots(dict(enumerate([apart, inner]))) == []
     assert overlapping_roots(dict(enumerate([inner, WatchSettings(root=Path("/data/sem2"), tool="C")]))) == []
+
+
+def test_on_a_share_a_canary_is_given_time_for_a_scan() -> None:
+    settings = WatchSettings(root=Path("/data"), tool="SEM-1", canary_s=10.0)
+    assert watched_folder(settings, Plan(), network=False).canary_s == 10.0
+    assert watched_folder(settings, Plan(), network=True).canary_s == 120.0
+    without = WatchSettings(root=Path("/data"), tool="SEM-1")
+    assert watched_folder(without, Plan(), network=True).canary_s is None
+
+
+def test_the_operator_knows_better_than_the_file_system_what_is_a_share() -> None:
+    for said, found in ((None, True), (None, False), (True, False), (False, True)):
+        settings = WatchSettings(root=Path("/data"), tool="SEM-1", network=said)
+        assert settings.on_share(lambda root, found=found: found and root == "/data") is (  # type: ignore[misc]
+            found if said is None else said
+        )
