@@ -174,7 +174,7 @@ class SightingLog(Protocol):
     file name. A path has at most one settling row; ``ready``, ``ignored`` and ``vanished`` end it, also
     where the stamp has changed since, and the first two may come without it. ``unsettled`` gives paths
     below the root. Writing the same version twice changes nothing. ``known_in`` is asked from the
-    scanners' threads, everything else from intake's.
+    scanners' threads, everything else from the thread that looks after the root.
     """
 
     def known(self, root: str, relpath: str, stamp: FileStamp) -> bool: ...
