@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from semwatchd.core.job import SightingState
@@ -127,7 +127,7 @@ class FakeDisk:
 
     def touch(self, relpath: str) -> None:
         file = self.files[relpath]
-        file.stamp = replace(file.stamp, mtime_ns=file.stamp.mtime_ns + 1)
+        file.stamp = file.stamp._replace(mtime_ns=file.stamp.mtime_ns + 1)
 
     def _open(self, path: str) -> FakeFile:
         relpath = posixpath.relpath(path, self.root)

@@ -25,14 +25,14 @@ class DiskListing:
 
     def entries(self, root: str, directory: str, names: NameRules) -> Iterator[Entry]:
         """List one directory; a file of an excluded name costs no look."""
+        above = posixpath.join(directory, "")
         with os.scandir(posixpath.join(root, directory)) as entries:
             for entry in entries:
-                if names.excluded(posixpath.join(directory, entry.name)):
+                name = entry.name
+                if names.excluded(above + name):
                     continue
-                if entry.is_dir(follow_symlinks=False):
-                    yield Entry(entry.name, is_directory=True, stamp=None)
-                else:
-                    yield Entry(entry.name, is_directory=False, stamp=_stamp(entry))
+                is_directory = entry.is_dir(follow_symlinks=False)
+                yield Entry(name, is_directory, None if is_directory else _stamp(entry))
 
     def changed_at(self, path: str) -> float:
         """Return when something was last made or removed in a directory, epoch seconds of its file system."""

@@ -37,8 +37,10 @@ def stamp_of(status: os.stat_result) -> FileStamp:
 
     Shares hand out inode numbers of 64 bits, and a tool whose clock is wrong writes in the year 2400.
     """
-    mtime_ns = max(-_INT64_MAX, min(status.st_mtime_ns, _INT64_MAX))
-    return FileStamp(size=status.st_size, mtime_ns=mtime_ns, ino=status.st_ino & _INT64_MAX)
+    mtime_ns = status.st_mtime_ns
+    if abs(mtime_ns) > _INT64_MAX:
+        mtime_ns = _INT64_MAX if mtime_ns > 0 else -_INT64_MAX
+    return FileStamp(status.st_size, mtime_ns, status.st_ino & _INT64_MAX)
 
 
 class DiskProbe:

@@ -88,12 +88,11 @@ class Scanner:
         known = self._known_in(self._root, directory)
         children: list[str] = []
         fresh: list[str] = []
-        for entry in self._probe.entries(self._root, directory, self._names):
-            relpath = posixpath.join(directory, entry.name)
-            if entry.is_directory:
-                children.append(relpath)
-            elif known.get(entry.name) != entry.stamp:
-                fresh.append(relpath)
+        for name, is_directory, stamp in self._probe.entries(self._root, directory, self._names):
+            if is_directory:
+                children.append(posixpath.join(directory, name))
+            elif known.get(name) != stamp:
+                fresh.append(posixpath.join(directory, name))
         return children, fresh
 
     def _is_hot(self, directory: str) -> bool:

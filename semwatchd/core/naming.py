@@ -27,6 +27,16 @@ def _compiled(patterns: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(map(fnmatch.translate, patterns)) or r"(?!)", re.IGNORECASE)
 
 
+def _anywhere(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """Compile patterns that begin or end with ``*`` to be found as any part of a path; see above for case."""
+    begins = "|".join(re.escape(pattern[:-1]) for pattern in patterns if pattern.endswith("*"))
+    ends = "|".join(re.escape(pattern[1:]) for pattern in patterns if pattern.startswith("*"))
+    return re.compile(rf"(?:^|/)(?:{begins})|(?:{ends})(?:/|\Z)", re.IGNORECASE)
+
+
+_TEMPORARY = _anywhere(TEMPORARY)
+
+
 @dataclass(frozen=True, slots=True)
 class NameRules:
     """What the operator wants to be read, and not to be touched, below one folder.
@@ -43,7 +53,7 @@ class NameRules:
         """Whether the file or directory is to be left alone, or will come back under another name."""
         if relpath == self.heard:
             return False
-        if any(_compiled(TEMPORARY).match(part) for part in relpath.split("/")):
+        if _TEMPORARY.search(relpath):
             return True
         return bool(self.exclude) and any(map(_compiled(self.exclude).match, _and_above(relpath)))
 

@@ -14,9 +14,11 @@ from semwatchd.core.naming import NameRules
 from semwatchd.core.plan import Plan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileStamp:
-    """Which version of a path this is. Any difference means: other bytes may be there."""
+class FileStamp(NamedTuple):
+    """Which version of a path this is. Any difference means: other bytes may be there.
+
+    A tuple, because a scan makes and compares two for every file there is.
+    """
 
     size: int  #: bytes
     mtime_ns: int

@@ -7,6 +7,7 @@ written to the journal before anything else; memory holds only what is settling,
 from __future__ import annotations
 
 import heapq
+import math
 import posixpath
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -17,10 +18,11 @@ from semwatchd.core.ports import FileProbe, FileStamp, Log, Sighting, SightingLo
 from semwatchd.engine.settling import Candidate, Ignored, Ready, Step, Vanished, Wait, advance
 from semwatchd.engine.watched import WatchedFolder
 
-MAX_SETTLING = 20_000  #: beyond it hints are refused and scans wait
+MAX_SETTLING = 150_000  #: about 100 MB; beyond it hints are refused and scans wait
 STALE_S = 600.0  #: a file that settles for longer is worth a person's look
 STEP_LIMIT = 500  #: looks per step, so that hints are never kept waiting for long
 LONGEST_STEP_S = 5.0  #: the same, on a share that answers slowly
+BEFORE_ALL = -math.inf  #: when a file's first look is due: it is not safe before it is in the journal
 LOST_FOLDER_S = 5.0  #: between thoughts about the files of a folder that is lost
 
 _Key = tuple[str, str]  # root, path below it
@@ -104,7 +106,7 @@ class Intake:
             new = Candidate(
                 root=root, relpath=relpath, since=now, active_at=now, how=how, renamed=how == "moved"
             )
-            self._keep(new, now)
+            self._keep(new, BEFORE_ALL)
         return True
 
     def folder_lost(self, root: str) -> None:

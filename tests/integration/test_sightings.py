@@ -102,7 +102,7 @@ def test_any_difference_is_another_version(bench: Bench, part: str) -> None:
     settle(bench.journal)
     stamp = a_sighting("a.tif").stamp
     assert bench.log.known(ROOT, "a.tif", stamp)
-    assert not bench.log.known(ROOT, "a.tif", replace(stamp, **{part: 77}))
+    assert not bench.log.known(ROOT, "a.tif", stamp._replace(**{part: 77}))
 
 
 def test_a_file_that_goes_away_is_remembered_as_gone_and_may_come_back(bench: Bench) -> None:

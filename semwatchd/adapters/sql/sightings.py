@@ -16,6 +16,7 @@ from semwatchd.adapters.sql.rows import CONTEXT_FIELDS, remember_plan, shallow
 from semwatchd.adapters.sql.tables import SETTLING, job, sighting
 from semwatchd.core.job import JobState, SightingState
 from semwatchd.core.naming import UNKNOWN_TYPE
+from semwatchd.core.paths import unescape
 from semwatchd.core.ports import FileStamp, JobOrder, Sighting
 
 # Statements of the hot path are put together once; building one costs more than running it.
@@ -35,6 +36,13 @@ _FIND_VERSION = Prepared(
         sighting.c.mtime_ns == bindparam("at_mtime_ns"),
         sighting.c.ino == bindparam("at_ino"),
     )
+)
+_LIST_KNOWN = Prepared(
+    select(sighting.c.name, sighting.c.size, sighting.c.mtime_ns, sighting.c.ino)
+    .where(
+        sighting.c.root == bindparam("at_root"), sighting.c.directory == bindparam("at_directory"), _SETTLED
+    )
+    .order_by(sighting.c.name, sighting.c.id)  # as the index has them, so nothing need be sorted
 )
 _FIND_SETTLING = Prepared(select(sighting.c.id, sighting.c.first_seen).where(_AT_PLACE, SETTLING))
 _VERSION = ("size", "mtime_ns", "ino", "state", "reason", "changed_at")
@@ -131,15 +139,8 @@ class SqlSightingLog:
 
 def known_in(connection: Connection, root: str, directory: str) -> Mapping[str, FileStamp]:
     """Return the newest settled version of each name in one directory (``""`` for the root)."""
-    query = (
-        select(sighting.c.name, sighting.c.size, sighting.c.mtime_ns, sighting.c.ino)
-        .where(sighting.c.root == root, sighting.c.directory == directory, _SETTLED)
-        .order_by(sighting.c.id)
-    )
-    return {
-        row.name: FileStamp(size=row.size, mtime_ns=row.mtime_ns, ino=row.ino)
-        for row in connection.execute(query)
-    }
+    rows = _LIST_KNOWN.all(connection, {"at_root": root, "at_directory": directory})
+    return {unescape(name): FileStamp(size, mtime_ns, ino) for name, size, mtime_ns, ino in rows}
 
 
 def unsettled(connection: Connection, root: str) -> Sequence[str]:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import fnmatch
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semwatchd.core.naming import NameRules, described_images
+from semwatchd.core.naming import TEMPORARY, NameRules, described_images
 
 RULES = NameRules(exclude=("old", "*/thumbs", "lot?/raw*"))
 
@@ -46,3 +48,20 @@ def test_a_sidecar_names_its_likeliest_image_first() -> None:
 def test_any_name_can_be_judged(name: str) -> None:
     RULES.excluded(name)
     RULES.reads(name)
+
+
+@given(
+    st.lists(
+        st.text("aA.~$/\n", max_size=4)
+        | st.sampled_from(
+            [pattern.replace("*", text) for pattern in TEMPORARY for text in ("", "x", "X\n", "/.TMP")]
+        ),
+        max_size=4,
+    )
+)
+def test_a_temporary_name_is_found_in_any_part_of_a_path(parts: list[str]) -> None:
+    relpath = "/".join(parts)
+    told_slowly = any(
+        fnmatch.fnmatchcase(part.lower(), pattern) for part in relpath.split("/") for pattern in TEMPORARY
+    )
+    assert NameRules().excluded(relpath) is told_slowly

@@ -13,7 +13,7 @@ from semwatchd.core.job import Context, SightingState
 from semwatchd.core.naming import NameRules
 from semwatchd.core.plan import Plan
 from semwatchd.core.ports import Completeness, FileLook
-from semwatchd.engine.intake import LONGEST_STEP_S, STALE_S, Intake
+from semwatchd.engine.intake import LONGEST_STEP_S, STALE_S, STEP_LIMIT, Intake
 from semwatchd.engine.settling import VANISH_CONFIRM_S, Patience
 from semwatchd.engine.watched import WatchedFolder
 from tests.fakes import FakeClock, ListLog, RecordingTelemetry
@@ -326,6 +326,18 @@ def test_an_unreadable_file_is_waited_for(bench: Bench) -> None:
     file.trouble = None
     bench.pass_time(60)
     assert bench.ready == ["a.tif"]
+
+
+def test_a_first_look_goes_before_everything_that_has_been_seen() -> None:
+    bench = Bench(max_settling=2 * STEP_LIMIT)
+    for number in range(STEP_LIMIT + 1):
+        bench.disk.write(f"{number}.tif")
+        bench.see(f"{number}.tif")
+    bench.clock.advance(5.0)
+    bench.disk.write("fresh.tif")
+    bench.see("fresh.tif")
+    assert "fresh.tif" in bench.log.unsettled(ROOT)
+    assert len(bench.ready) == STEP_LIMIT - 1
 
 
 def test_without_room_a_hint_is_refused_and_nothing_is_forgotten() -> None:
