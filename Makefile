@@ -48,6 +48,7 @@ fmt: $(READY) ## format, and mend what the linter can mend
 
 docs: $(READY) ## write the generated reference pages anew
 	$(BIN)/python -c "from semwatchd.adapters.mes.payload import schema_text; print(schema_text(), end='')" > docs/reference/event.schema.json
+	$(BIN)/python -c "from semwatchd.pipeline.handbook import measurements_page; print(measurements_page(), end='')" > docs/reference/measurements.md
 	$(BIN)/semwatchd config schema > docs/reference/config.schema.json
 
 clean: ## remove the environment and all caches

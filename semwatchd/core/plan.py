@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 
 #: Raised by one whenever a stage's numbers change meaning, so that older results are found outdated.
-MEASUREMENT_VERSION = 1
+MEASUREMENT_VERSION = 2
 
 DEFAULT_STAGES = ("intensity", "sharpness", "spectrum", "registration")
 

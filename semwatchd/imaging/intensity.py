@@ -35,9 +35,12 @@ class Intensity:
     max: float
     percentiles: tuple[float, ...]  #: at PERCENTS; each is a level that occurs
     contrast: float  #: 95th less 5th percentile
+    skewness: float | None  #: above 0 with a bright tail; None without spread
+    kurtosis: float | None  #: 1 or more, 3 for a bell curve; None without spread
     entropy_bits: float  #: Shannon entropy of the levels, 0 up to the bit depth
+    level_step: float | None  #: greatest common divisor of the gaps between levels; None for float
     saturated_low_ratio: float | None  #: share of pixels at 0; None for float, which has no limit
-    saturated_high_ratio: float | None  #: share of pixels at the type's largest value
+    saturated_high_ratio: float | None  #: share of pixels at the largest value that the file's bits can give
 
 
 def grey_levels(pixels: Pixels) -> GreyLevels:
@@ -56,7 +59,8 @@ def intensity(grey: GreyLevels, dtype: np.dtype[np.generic]) -> Intensity:
     share = grey.counts / grey.counts.sum()
     mean = float(grey.levels @ grey.counts / grey.counts.sum())
     percentiles = _percentiles(grey)
-    low, high = _saturated(grey.levels, share, dtype)
+    low, high = _saturated(grey, dtype)
+    skewness, kurtosis = _shape(grey.levels - mean, share)
     return Intensity(
         mean=mean,
         std=float(np.sqrt(share @ np.square(grey.levels - mean))),
@@ -64,10 +68,18 @@ def intensity(grey: GreyLevels, dtype: np.dtype[np.generic]) -> Intensity:
         max=float(grey.levels[-1]),
         percentiles=percentiles,
         contrast=percentiles[PERCENTS.index(95)] - percentiles[PERCENTS.index(5)],
+        skewness=skewness,
+        kurtosis=kurtosis,
         entropy_bits=_entropy_bits(grey, dtype),
+        level_step=_level_step(grey.levels, dtype),
         saturated_low_ratio=low,
         saturated_high_ratio=high,
     )
+
+
+def saturated_share(grey: GreyLevels, dtype: np.dtype[np.generic]) -> float:
+    """Share of pixels at either end of the scale, 0..1; 0 for float, which has no limit."""
+    return sum(share or 0.0 for share in _saturated(grey, dtype))
 
 
 def _percentiles(grey: GreyLevels) -> tuple[float, ...]:
@@ -77,13 +89,31 @@ def _percentiles(grey: GreyLevels) -> tuple[float, ...]:
     return tuple(float(level) for level in grey.levels[np.searchsorted(reached, ranks)])
 
 
-def _saturated(
-    levels: NDArray[np.float64], share: NDArray[np.float64], dtype: np.dtype[np.generic]
-) -> tuple[float | None, float | None]:
+def _shape(from_mean: NDArray[np.float64], share: NDArray[np.float64]) -> tuple[float | None, float | None]:
+    """Skewness and kurtosis; scaled first, because fourth powers of large float levels leave the range."""
+    size = float(np.abs(from_mean).max())
+    if size == 0:
+        return None, None
+    scaled = from_mean / size
+    square = np.square(scaled)
+    variance = float(share @ square)
+    return float(share @ (square * scaled)) / variance**1.5, float(share @ np.square(square)) / variance**2
+
+
+def _level_step(levels: NDArray[np.float64], dtype: np.dtype[np.generic]) -> float | None:
+    if len(levels) == 1 or not np.issubdtype(dtype, np.integer):
+        return None
+    return float(np.gcd.reduce(np.diff(levels.astype(np.int64))))
+
+
+def _saturated(grey: GreyLevels, dtype: np.dtype[np.generic]) -> tuple[float | None, float | None]:
+    """Share of pixels at the lowest and at the highest level that the file's bits can give."""
     if not np.issubdtype(dtype, np.integer):
         return None, None
+    step = int(_level_step(grey.levels, dtype) or 1)  # 8 bits in 16 may end at 65280
     top = (1 << 8 * dtype.itemsize) - 1
-    return float(share[levels == 0].sum()), float(share[levels == top].sum())
+    low, high = (grey.counts[grey.levels == end].sum() for end in (0, top // step * step))
+    return float(low / grey.counts.sum()), float(high / grey.counts.sum())
 
 
 def _entropy_bits(grey: GreyLevels, dtype: np.dtype[np.generic]) -> float:

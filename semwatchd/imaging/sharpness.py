@@ -19,6 +19,8 @@ SOBEL_Y = SOBEL_X.T
 #: What white noise of variance 1 adds to the Tenengrad: the sum of all squared taps of both kernels.
 TENENGRAD_NOISE_GAIN = float(np.square(SOBEL_X).sum() + np.square(SOBEL_Y).sum())
 
+BRENNER_NOISE_GAIN = 4.0  #: twice the variance of a difference of two pixels
+
 
 def laplacian_variance(pixels: Pixels, table: DifferenceTable) -> float:
     """Variance of the 4-neighbour Laplacian, in grey levels squared, 0 or more.
@@ -74,3 +76,18 @@ def tenengrad_corrected(tenengrad_raw: float, noise_sigma: float) -> float:
     squared; slightly below 0 where there is nothing but noise.
     """
     return tenengrad_raw - TENENGRAD_NOISE_GAIN * noise_sigma * noise_sigma
+
+
+def brenner(table: DifferenceTable) -> float:
+    """Mean squared difference between pixels 2 apart, along x plus along y; grey levels squared, 0 or more.
+
+    References
+    ----------
+    Brenner et al. 1976, 10.1177/24.1.1254907, who looked along one axis only.
+    """
+    return table[0, 2] + table[2, 0]
+
+
+def brenner_corrected(brenner_raw: float, noise_sigma: float) -> float:
+    """Brenner's figure less what noise adds to it (``4 * sigma**2``); grey levels squared."""
+    return brenner_raw - BRENNER_NOISE_GAIN * noise_sigma * noise_sigma

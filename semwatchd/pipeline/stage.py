@@ -24,6 +24,7 @@ class Measured:
     values: Measurements = field(default_factory=dict)  #: full names, e.g. "sharpness.tenengrad_corrected"
     registration: Registration | None = None
     warnings: tuple[str, ...] = ()
+    expected_nulls: frozenset[str] = frozenset()  #: names that may be None without a word of warning
 
 
 class Picture:
@@ -63,6 +64,7 @@ def run_stages(image: SemImage, stages: Sequence[Stage]) -> Analysis:
     """Measure ``image`` with each stage in turn. A number that is not finite becomes None and a warning."""
     picture = Picture(image)
     values: dict[str, float | None] = {}
+    expected: frozenset[str] = frozenset()
     warnings = list(image.warnings)
     registration = None
     elapsed_ms: dict[str, float] = {}
@@ -75,10 +77,11 @@ def run_stages(image: SemImage, stages: Sequence[Stage]) -> Analysis:
         values.update(measured.values)
         warnings.extend(measured.warnings)
         registration = measured.registration or registration
+        expected |= measured.expected_nulls
     unusable = sorted(name for name, value in values.items() if value is None or not math.isfinite(value))
-    if unusable:
-        values.update(dict.fromkeys(unusable))
-        warnings.append(f"no finite value for {', '.join(unusable)}")
+    values.update(dict.fromkeys(unusable))
+    if surprising := [name for name in unusable if name not in expected]:
+        warnings.append(f"no finite value for {', '.join(surprising)}")
     said_once = tuple(dict.fromkeys(warnings))
     return Analysis(
         values=values,

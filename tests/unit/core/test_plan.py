@@ -21,7 +21,7 @@ def test_the_hash_covers_what_can_change_a_number() -> None:
 
 
 def test_the_hash_of_the_default_plan_is_fixed() -> None:
-    assert Plan().plan_hash == "fe5c0f08352b721a"
+    assert Plan().plan_hash == "d3a254d3d26451a4"
 
 
 def test_the_default_settings_are_the_default_plan() -> None:

@@ -52,3 +52,19 @@ def test_float_pixels_have_no_limit_to_saturate_at() -> None:
 def test_a_constant_has_neither_spread_nor_entropy(dtype: type[np.generic]) -> None:
     found = measured(np.full((33, 21), 201, dtype))
     assert (found.mean, found.std, found.entropy_bits, found.contrast) == (201.0, 0.0, 0.0, 0.0)
+
+
+def test_tails_have_a_sign_and_a_bell_curve_has_a_kurtosis_of_three() -> None:
+    rng = np.random.default_rng(0)
+    bell = measured(rng.normal(128, 20, (256, 256)).astype(np.uint8))
+    assert bell.skewness == pytest.approx(0, abs=0.03)
+    assert bell.kurtosis == pytest.approx(3, abs=0.1)
+    bright = measured(rng.exponential(20, (256, 256)).astype(np.uint16))
+    assert bright.skewness == pytest.approx(2, abs=0.2)
+
+
+def test_the_step_between_levels_is_found() -> None:
+    pixels = np.random.default_rng(0).integers(0, 100, (20, 20)).astype(np.uint16)
+    assert measured(pixels).level_step == 1
+    assert measured(pixels * np.uint16(16) + np.uint16(3)).level_step == 16
+    assert measured(pixels.astype(np.float32)).level_step is None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from semwatchd.pipeline.quality import (
-    INTENSITY,
-    SHARPNESS,
-    SPECTRUM,
-    intensity_stage,
-    sharpness_stage,
-    spectrum_stage,
-)
+from semwatchd.pipeline.catalogue import CATALOGUE, names
+from semwatchd.pipeline.quality import intensity_stage, sharpness_stage, spectrum_stage
 from semwatchd.pipeline.stage import Analysis, run_stages
 from tests.scenes import as_image, grains, photographed
 
-ALL = {*INTENSITY, *SHARPNESS, *SPECTRUM}
+ALL = {name for stage in CATALOGUE for name in names(stage)}
 
 
 def analysed(pixels: NDArray[Any]) -> Analysis:
@@ -32,7 +27,9 @@ def test_an_ordinary_picture_has_every_number_and_no_warning() -> None:
     analysis = analysed(photographed(grains(512).frame(), 5, seed=1))
     assert set(analysis.values) == ALL
     assert analysis.warnings == ()
-    assert all(type(value) is float for value in analysis.values.values())
+    missing = {name for name, value in analysis.values.items() if value is None}
+    assert missing == {"sharpness.resolution_nm"}, "the pixel size is not known"
+    assert analysis.values["snr.valid"] == 1
     assert analysis.values["snr.ratio"] == pytest.approx(5, rel=0.05)
     assert analysis.values["snr.db"] == pytest.approx(10 * math.log10(5), abs=0.2)
 
@@ -91,12 +88,54 @@ def test_a_picture_of_nothing_but_nan_has_no_numbers() -> None:
     assert set(analysis.values.values()) == {None}
 
 
-def test_noise_smeared_along_the_scan_line_is_warned_of() -> None:
-    rng = np.random.default_rng(0)
-    white = rng.standard_normal((512, 513))
-    frame = grains(512).frame() + 8 * (white[:, 1:] + 0.5 * white[:, :-1])
-    analysis = analysed(np.clip(frame, 0, 255).astype(np.uint8))
-    assert any("differs between the axes" in warning for warning in analysis.warnings)
+def smeared(share: float) -> NDArray[np.uint8]:
+    """A picture whose noise comes through a slow detector, as a low-pass of first order along the line."""
+    noise = np.random.default_rng(0).standard_normal((512, 600))
+    for column in range(1, 600):
+        noise[:, column] = share * noise[:, column - 1] + np.sqrt(1 - share**2) * noise[:, column]
+    return np.clip(np.rint(grains(512).frame() + 16 * noise[:, 88:]), 0, 255).astype(np.uint8)
+
+
+def test_noise_smeared_a_little_is_a_fact_and_no_warning() -> None:
+    analysis = analysed(smeared(0.3))
+    assert analysis.warnings == ()
+    assert analysis.values["noise.sigma"] == pytest.approx(16, rel=0.03)
+    assert analysis.values["noise.axes_ratio"] == pytest.approx(0.78, abs=0.03)
+    assert analysis.values["snr.valid"] == 1
+
+
+def test_a_detector_too_slow_for_the_scan_is_warned_of() -> None:
+    analysis = analysed(smeared(0.8))
+    assert any("detector is too slow" in warning for warning in analysis.warnings)
+    assert analysis.values["snr.valid"] == 0
+
+
+def test_noise_stronger_along_the_scan_line_is_no_detectors_doing() -> None:
+    analysis = analysed(np.ascontiguousarray(smeared(0.3).T))
+    assert any("averaged or interpolated" in warning for warning in analysis.warnings)
+    assert analysis.values["snr.valid"] == 0
+
+
+def test_saturation_that_cuts_off_noise_is_warned_of() -> None:
+    bright = photographed(grains(256).frame(), 5, seed=1, offset=110)
+    assert any("saturated" in warning for warning in analysed(bright).warnings)
+
+
+def test_no_number_leaves_its_range() -> None:
+    limits = {m.name: (m.low, m.high) for stage in CATALOGUE.values() for m in stage}
+    frames: list[NDArray[Any]] = [photographed(grains(256).frame(), snr, seed=1) for snr in (0.01, 1, 100)]
+    for frame in (*frames, np.zeros((64, 64), np.uint8), np.eye(80, dtype=np.float32)):
+        for name, value in analysed(frame).values.items():
+            low, high = limits[name]
+            assert value is None or low is None or value >= low, name
+            assert value is None or high is None or value <= high, name
+
+
+def test_a_length_is_given_in_nanometres_where_the_pixel_size_is_known() -> None:
+    image = as_image(photographed(grains(512).frame(), 5, seed=1))
+    image = replace(image, facts=replace(image.facts, pixel_size_nm=2.5))
+    values = run_stages(image, (sharpness_stage(),)).values
+    assert values["sharpness.resolution_nm"] == pytest.approx(2.5 * (values["sharpness.resolution_px"] or 0))
 
 
 def test_pure_noise_has_a_ratio_near_zero() -> None:
@@ -106,6 +145,11 @@ def test_pure_noise_has_a_ratio_near_zero() -> None:
     assert 0 <= ratio < 0.05
 
 
-def test_eight_bits_in_sixteen_are_noticed() -> None:
-    frame = photographed(grains().frame(), 5, seed=1).astype(np.uint16) * 256
-    assert any("grey levels" in warning for warning in analysed(frame).warnings)
+@pytest.mark.parametrize("factor", [256, 257])
+def test_eight_bits_in_sixteen_are_noticed(factor: int) -> None:
+    frame = photographed(grains().frame(), 5, seed=1, offset=80).astype(np.uint16) * factor
+    analysis = analysed(frame)
+    assert any(f"grey levels, {factor} apart" in warning for warning in analysis.warnings)
+    assert analysis.values["intensity.level_step"] == factor
+    assert analysis.values["intensity.levels"] == len(np.unique(frame))
+    assert analysis.values["intensity.saturated_high_ratio"] == np.mean(frame == frame.max()) > 0

@@ -49,3 +49,11 @@ def test_what_two_stages_need_is_worked_out_once() -> None:
     analysis = run_stages(IMAGE, [Stage(name=name, measure=measure) for name in ("a", "b")])
     assert analysis.values == {"total": float(IMAGE.pixels.sum())}
     assert len(calls) == 1
+
+
+def test_a_null_that_the_stage_expects_needs_no_word() -> None:
+    stage = Stage(
+        name="one",
+        measure=lambda picture: Measured(values={"a": None, "b": None}, expected_nulls=frozenset({"a"})),
+    )
+    assert run_stages(IMAGE, (stage,)).warnings == ("no finite value for b",)

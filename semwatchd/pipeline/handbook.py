@@ -1,0 +1,78 @@
+"""The reference page of the measurements, written from the catalogue. ``make docs`` stores it."""
+
+from __future__ import annotations
+
+from semwatchd.pipeline.catalogue import CATALOGUE, Measurement
+
+INTRODUCTION = """\
+# Measurements
+
+Measured on the picture without its info bar, in the file's own grey levels (g.l.): nothing is rescaled. What
+cannot be measured is `null`, and a line in `warnings` says why, unless the table does. Why these and not
+others: [measuring-what-matters.md](../explanation/measuring-what-matters.md). The tables are written from the
+code.
+"""
+
+ABOUT = {
+    "spectrum": """\
+Power spectrum by Welch's method on up to 4 x 4 Hann-windowed tiles of up to 256 px, which cover a frame of
+1024 px and sample a larger one. Welch 1967, doi:10.1109/TAU.1967.1161901.
+""",
+}
+
+REGISTRATION = """\
+## Stage `registration`
+
+Not among the measurements, but beside them as `registration`; only with a reference.
+
+| Name | Unit | Range | What it is |
+|---|---|---|---|
+| `dx_px`, `dy_px` | px | up to about half the frame | Displacement of the content from the reference \
+to this image; +x right, +y down. |
+| `sigma_x_px`, `sigma_y_px` | px | 0 or more | One standard deviation, from the scatter of the phases \
+about the fit. |
+| `quality` | 1 | -1 to 1 | Normalised cross-correlation of the overlap. |
+| `status` | | `ok`, `weak_axis`, `failed` | How far it may be trusted; \
+see [states.md](states.md#registration). |
+
+Sources: Padfield 2012, doi:10.1109/TIP.2011.2181402 (overlap-normalised correlation); Knapp & Carter 1976,
+doi:10.1109/TASSP.1976.1162830 (weights from coherence); Guizar-Sicairos et al. 2008, doi:10.1364/OL.33.000156
+(refinement by matrix products).
+"""
+
+LIMITS = """\
+## Limits
+
+- Pictures smaller than 16 px along one axis are not measured.
+- Pixels that are no finite number are replaced and counted in a warning.
+- Grey levels are the detector's, so levels, sharpness and noise of different tools or settings do not
+  compare. Ratios (`snr.*`, `*_ratio`), frequencies and lengths do.
+"""
+
+
+def measurements_page() -> str:
+    """Markdown, as it stands in ``docs/reference/measurements.md``."""
+    chapters = (_chapter(stage, measured) for stage, measured in CATALOGUE.items())
+    return "\n".join((INTRODUCTION, *chapters, REGISTRATION, LIMITS))
+
+
+def _chapter(stage: str, measured: tuple[Measurement, ...]) -> str:
+    about = f"{ABOUT[stage]}\n" if stage in ABOUT else ""
+    rows = "\n".join(_row(measurement) for measurement in measured)
+    return f"## Stage `{stage}`\n\n{about}| Name | Unit | Range | What it is |\n|---|---|---|---|\n{rows}\n"
+
+
+def _row(measurement: Measurement) -> str:
+    source = f" {measurement.source}." if measurement.source else ""
+    cells = (f"`{measurement.name}`", measurement.unit, _range(measurement), measurement.meaning + source)
+    return f"| {' | '.join(cells)} |"
+
+
+def _range(measurement: Measurement) -> str:
+    match measurement.low, measurement.high:
+        case None, None:
+            return ""
+        case low, None:
+            return f"{low} or more"
+        case low, high:
+            return f"{low} to {high}"
