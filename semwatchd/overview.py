@@ -73,7 +73,7 @@ class Overview:
             "workers",
             Health.DEGRADED if missing else Health.OK,
             f"{wanted - missing} of {wanted} workers answer; the others are being started" if missing else "",
-            "if it stays so, the log says under worker_lost how they end" if missing else "",
+            "if it stays so, the log says under worker_lost or worker_not_started why" if missing else "",
         )
 
     def _look_for_stuck(self, connection: Connection) -> None:

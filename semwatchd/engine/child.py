@@ -41,22 +41,11 @@ class Child:
         ours, theirs = Pipe(duplex=True)
         self._stacks = os.memfd_create("stacks", os.MFD_CLOEXEC)
         self.stacks_from = 0  #: where in it the next dump begins; those before have been read
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                __package__ + ".worker",
-                str(theirs.fileno()),
-                str(os.getpid()),
-                ",".join(map(str, cores)),
-                str(slot_descriptor),
-                str(self._stacks),
-            ],
-            pass_fds=[theirs.fileno(), slot_descriptor, self._stacks],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            env=environment() | SINGLE_THREADED | KEEPS_FREED_MEMORY,
-        )
+        try:
+            self.process = _started(theirs.fileno(), cores, slot_descriptor, self._stacks)
+        except OSError:
+            os.close(self._stacks)
+            raise
         theirs.close()
         self.pipe: Connection = ours
         with suppress(OSError):  # dead already; its end-of-file tells
@@ -112,6 +101,18 @@ class Child:
                 self.process.kill()
         # subprocess collects it once the kernel lets go of it
         return "hangs inside the kernel, most likely on a share that does not answer"
+
+
+def _started(pipe: int, cores: tuple[int, ...], slot: int, stacks: int) -> subprocess.Popen[bytes]:
+    numbers = ",".join(map(str, cores))
+    arguments = [str(pipe), str(os.getpid()), numbers, str(slot), str(stacks)]
+    return subprocess.Popen(
+        [sys.executable, "-m", __package__ + ".worker", *arguments],
+        pass_fds=[pipe, slot, stacks],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env=environment() | SINGLE_THREADED | KEEPS_FREED_MEMORY,
+    )
 
 
 def _how_it_ended(status: int) -> str:

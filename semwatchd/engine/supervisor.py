@@ -265,22 +265,29 @@ class WorkerPool:
             news.outcomes.append(Failure(job=worker.owed.popleft(), error_class=blame, reason=reason))
             news.unstarted.extend(worker.owed)
         self._recycled.discard(slot)
-        self._plan_restart(slot, worker)
+        self._plan_restart(slot, died_young=self._clock() - worker.born < QUICK_DEATH_S)
         self._telemetry.worker_restarted("deadline" if why else "crash")
         said = {"stacks": stacks} if stacks else {}
         self._log.warning("worker_lost", slot=slot, pid=worker.process.pid, reason=why or ended, **said)
 
-    def _plan_restart(self, slot: int, worker: Child) -> None:
-        now = self._clock()
+    def _plan_restart(self, slot: int, *, died_young: bool) -> None:
         delay_s = self._restart_delay_s[slot]
-        died_young = now - worker.born < QUICK_DEATH_S
         self._restart_delay_s[slot] = min(max(2 * delay_s, 0.5), MAX_RESTART_DELAY_S) if died_young else 0.0
-        self._restart_at[slot] = now + self._restart_delay_s[slot]
+        self._restart_at[slot] = self._clock() + self._restart_delay_s[slot]
 
     def _spawn_missing(self) -> None:
         now = self._clock()
         for slot, cores in enumerate(self._placement):
             if self._workers[slot] is None and now >= self._restart_at[slot]:
-                worker = Child(cores, self._setup, self._slots[slot], now)
-                self._workers[slot] = worker
-                self._selector.register(worker.pipe, selectors.EVENT_READ, slot)
+                self._spawn(slot, cores, now)
+
+    def _spawn(self, slot: int, cores: tuple[int, ...], now: float) -> None:
+        try:
+            worker = Child(cores, self._setup, self._slots[slot], now)
+        except OSError as error:  # the machine has no memory or no process left: it may have some again
+            self._recycled.discard(slot)
+            self._plan_restart(slot, died_young=True)
+            self._log.error("worker_not_started", slot=slot, error=str(error))
+            return
+        self._workers[slot] = worker
+        self._selector.register(worker.pipe, selectors.EVENT_READ, slot)

@@ -456,6 +456,12 @@ def test_words_of_odd_bytes_can_be_kept(tmp_path: Path) -> None:
     ]
 
 
+def test_the_person_behind_sudo_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "semwatchd")
+    monkeypatch.setenv("SUDO_USER", "kim")
+    assert operator._user() == "semwatchd (sudo: kim)"
+
+
 def test_an_operator_without_a_name_is_known_by_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -463,6 +469,7 @@ def test_an_operator_without_a_name_is_known_by_number(
         raise KeyError("getpwuid(): uid not found")
 
     monkeypatch.setattr("getpass.getuser", nameless)
+    monkeypatch.delenv("SUDO_USER", raising=False)
     with running_journal(tmp_path) as journal:
         sightings = SqlSightingLog(journal, lambda: 1.0, lambda: None, lambda _: None)
         sightings.ready(a_sighting("a.tif"), an_order())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -247,7 +248,7 @@ def test_workers_can_be_asked_where_they_are_from_any_thread_and_work_on() -> No
         assert [worker.pid for worker in first] == made.pool.pids
         for told in (*first, *second):
             assert told.stacks.count("Current thread") == 1, "its own dump and no other"
-            assert "in serve" in told.stacks
+            assert "engine/worker.py" in told.stacks
         made.until(lambda: made.outcomes)
         assert isinstance(made.outcomes[0], Result)
         os.kill(made.pool.pids[0], signal.SIGKILL)
@@ -337,6 +338,33 @@ def test_a_worker_that_cannot_start_is_tried_ever_less_often() -> None:
             b.turn(0)
         lost = [fields["reason"] for _, event, fields in b.log.lines if event == "worker_lost"]
         assert lost[:2] == ["exit code 1"] * 2
+
+
+def test_a_machine_without_a_process_to_spare_is_asked_ever_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with bench() as made:
+        made.until_ready()
+        start = child._started
+
+        def refuse(*_: object) -> None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+        monkeypatch.setattr(child, "_started", refuse)
+        before = open_files()
+        os.kill(made.pool.pids[0], signal.SIGKILL)
+        made.until(lambda: "worker_lost" in made.log.events())
+        for delay_s in (0.5, 1.0, 2.0):
+            made.clock.advance(delay_s - 0.01)
+            made.turn(0)
+            made.clock.advance(0.01)
+            made.turn(0)
+        assert made.log.events().count("worker_not_started") == 3
+        assert made.pool.missing == 1
+        assert len(open_files()) < len(before), "nothing is left of the tries"
+        monkeypatch.setattr(child, "_started", start)
+        made.clock.advance(4.0)
+        made.until_ready()
 
 
 def test_a_worker_that_never_gets_ready_is_ended() -> None:

@@ -39,7 +39,7 @@ def test_a_running_daemon_shows_its_threads_its_workers_and_its_memory(tmp_path:
         assert {"MainThread", "journal", "overview", "auditor", "intake", "http"} <= names
         assert "Dispatcher.step" in functions(said, "MainThread")
         assert {worker["pid"] for worker in said["workers"]} == {each.pid for each in daemon.workers()}
-        assert all("in serve" in worker["stacks"] for worker in said["workers"])
+        assert all("engine/worker.py" in worker["stacks"] for worker in said["workers"])
         shown = site.command("debug", "--stacks", "--memory", "1")
         assert "thread journal" in shown.stdout
         assert "memory, from the middle to the end of 1 s" in shown.stdout

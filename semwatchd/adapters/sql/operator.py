@@ -58,6 +58,12 @@ def retry_delivery(connection: Connection, seq: int, reason: str, now: float) ->
 
 
 def _user() -> str:
+    """Name the user, and the person who took that user's place by sudo."""
+    person = os.environ.get("SUDO_USER")
+    return f"{_account()} (sudo: {person})" if person else _account()
+
+
+def _account() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
