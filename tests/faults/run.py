@@ -28,7 +28,7 @@ GAP_S = (0.2, 1.6)  #: before each blow
 QUIET_LIMIT_S = 120.0  #: without faults, everything must have come to rest by then
 FRESH_S = 5.0  #: within which a new image must reach the receiver
 RECOMPUTED = 100  #: results compared with a measurement of their own
-SPARE_DESCRIPTORS = 3  #: sockets of a request under way
+SPARE_HANDLES = {"socket": 3, "file": 1}  #: of requests under way; the journal's log comes and goes
 
 Say = Callable[[str], None]
 
@@ -102,7 +102,7 @@ class _Run:
             self._cycle(number, cycles)
         self._come_to_rest()
         self._ask_for_a_fresh_one(cycles + 1)
-        self._compare_descriptors()
+        self._compare_handles()
         self._stand.stop()
         self._look_for_leftovers()
         self._problems += disagreements(self._stand, self._oracle.truths, random.Random(self._seed))
@@ -165,17 +165,21 @@ class _Run:
         self._wait(has_arrived, FRESH_S, "a fresh image has reached the receiver")
         self._wait(self._at_rest, FRESH_S, "at rest after the fresh image")
 
-    def _compare_descriptors(self) -> None:
-        """A daemon that has been through faults must hold no more files open than a new one."""
-        worn = self._stand.descriptors()
+    def _compare_handles(self) -> None:
+        """A daemon that has been through faults must hold no more open than a new one."""
+        self._problems += [f"{path} is shared memory with a name" for path in self._stand.shared_memory()]
+        worn = self._stand.handles()
         self._stand.stop()
         self._stand.start()
         self._stand.ready()
         self._oracle.write_now(0, 1)
         self._wait(self._at_rest, FRESH_S * 2, "at rest after a start")
-        new = self._stand.descriptors()
-        if worn > new + SPARE_DESCRIPTORS:
-            self._problems.append(f"{worn} open descriptors after the faults, {new} in a new daemon")
+        new = self._stand.handles()
+        self._problems += [
+            f"{count} {kind} handles after the faults, {new[kind]} in a new daemon"
+            for kind, count in worn.items()
+            if count > new[kind] + SPARE_HANDLES.get(kind, 0)
+        ]
 
     def _look_for_leftovers(self) -> None:
         self._problems += self._stand.survivors()

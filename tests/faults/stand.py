@@ -8,8 +8,9 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,8 +145,21 @@ class Stand:
             if _group_of(process) in self._groups
         ]
 
-    def descriptors(self) -> int:
-        return psutil.Process(self.pid).num_fds()
+    def handles(self) -> Counter[str]:
+        """Count what the daemon holds open: files, sockets, pipes, watches (inotify), memory (memfd)."""
+        kinds: Counter[str] = Counter()
+        for descriptor in Path(f"/proc/{self.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed while we look
+                kinds[_kind_of(str(descriptor.readlink()))] += 1
+        return kinds
+
+    def shared_memory(self) -> list[str]:
+        """Name the shared memory with a name that daemon and workers use; it would outlive them."""
+        family = [psutil.Process(self.pid), *self.workers()]
+        maps = {
+            line for process in family for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines()
+        }
+        return sorted(path for line in maps if (path := line.split()[-1]).startswith("/dev/shm/"))  # noqa: S108
 
     def stored(self, sha256: str) -> bool:
         """Whether the journal holds a result of these bytes; False where it cannot be asked now."""
@@ -164,6 +178,13 @@ class Stand:
         code = self._process.returncode
         if not (self._armed and code == -signal.SIGKILL):
             self.problems.append(f"the daemon ended by itself with {code}; its log: {self.site.log}")
+
+
+def _kind_of(target: str) -> str:
+    """Tell from where a descriptor's link points: /memfd:..., /a/file, anon_inode:inotify, socket:[1]."""
+    if target.startswith("/memfd:"):
+        return "memory"
+    return "file" if target.startswith("/") else target.removeprefix("anon_inode:").split(":")[0]
 
 
 def _group_of(process: psutil.Process) -> int:
