@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-import httpx
+import h11
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl
 
-from semwatchd.adapters.mes.deadline import Deadline, DeadlineTransport
+from semwatchd.adapters.mes.connection import Answer, Headers, HttpConnection
 from semwatchd.core.errors import PermanentRejection, TransientError
 from semwatchd.core.ports import Event
+from semwatchd.core.version import VERSION
 
 MAX_RETRY_AFTER_S = 900.0
+SERVER_ERRORS = range(500, 600)
 SAY_AGAIN = frozenset({408, 425, 429})  #: 4xx answers that are about the moment, not about the event
-MAX_ANSWER_BYTES = 4096  #: read of an answer; the status has already decided
 
 
 def _without_secret(url: HttpUrl) -> HttpUrl:
@@ -45,63 +45,43 @@ class HttpMes:
     def __init__(self, settings: HttpSettings, *, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._clock = clock
-        self._deadline = Deadline()
-        self._client = httpx.Client(
-            transport=DeadlineTransport(self._deadline),
-            trust_env=False,
-            follow_redirects=False,
-            timeout=settings.timeout_s,
-        )
+        self._connection = HttpConnection(settings.url)
 
     def send(self, event: Event) -> None:
         """Post one event. Raises TransientError or PermanentRejection where it was not accepted."""
-        self._deadline.begin(self._settings.timeout_s)
+        url, limit_s = self._settings.url, self._settings.timeout_s
+        headers = self._headers(event)
         try:
-            with self._client.stream(
-                "POST", str(self._settings.url), content=event.payload.encode(), headers=self._headers(event)
-            ) as response:
-                said = _first_bytes(response)
-        except httpx.TimeoutException as error:
-            raise TransientError(
-                f"{self._settings.url} did not answer within {self._settings.timeout_s:g} s"
-            ) from error
-        except httpx.HTTPError as error:
-            raise TransientError(f"{self._settings.url} cannot be reached: {error}") from error
-        self._judge(response, said)
+            answer = self._connection.post(event.payload.encode(), headers, limit_s)
+        except TimeoutError as error:
+            raise TransientError(f"{url} did not answer within {limit_s:g} s") from error
+        except (OSError, UnicodeError, h11.RemoteProtocolError) as error:
+            raise TransientError(f"{url} cannot be reached: {error}") from error
+        self._judge(answer)
 
     def close(self) -> None:
         """Let go of the connection."""
-        self._client.close()
+        self._connection.close()
 
-    def _headers(self, event: Event) -> dict[str, str]:
-        headers = {
-            "Content-Type": "application/cloudevents+json; charset=utf-8",
-            "Idempotency-Key": event.event_id,
-            "Accept-Encoding": "identity",  # the answer is only ever shown to a person, cut short
-        }
+    def _headers(self, event: Event) -> Headers:
+        headers = [
+            ("Content-Type", "application/cloudevents+json; charset=utf-8"),
+            ("Idempotency-Key", event.event_id),
+            ("User-Agent", f"semwatchd/{VERSION}"),
+            ("Accept-Encoding", "identity"),  # the answer is only ever shown to a person, cut short
+        ]
         if self._settings.token_file is not None:
-            headers["Authorization"] = f"Bearer {_read_token(self._settings.token_file)}"
+            headers.append(("Authorization", f"Bearer {_read_token(self._settings.token_file)}"))
         return headers
 
-    def _judge(self, response: httpx.Response, said: str) -> None:
-        status = response.status_code
-        if response.is_success:
+    def _judge(self, answer: Answer) -> None:
+        if answer.status in range(200, 300):
             return
-        message = f"{self._settings.url} answered {status}: {said or response.reason_phrase}"
-        if status in SAY_AGAIN or response.is_server_error:
-            raise TransientError(message, _retry_after_s(response.headers.get("Retry-After"), self._clock()))
+        said = " ".join(answer.body.decode("utf-8", "replace").split())[:200]
+        message = f"{self._settings.url} answered {answer.status}: {said or answer.reason}"
+        if answer.status in SAY_AGAIN or answer.status in SERVER_ERRORS:
+            raise TransientError(message, _retry_after_s(answer.retry_after, self._clock()))
         raise PermanentRejection(message)
-
-
-def _first_bytes(response: httpx.Response) -> str:
-    """Return up to 200 characters of the answer; a broken or endless body changes nothing."""
-    body = b""
-    with suppress(httpx.HTTPError):
-        for part in response.iter_raw(MAX_ANSWER_BYTES):
-            body += part
-            if len(body) >= MAX_ANSWER_BYTES:
-                break
-    return " ".join(body.decode("utf-8", "replace").split())[:200]
 
 
 def _retry_after_s(header: str | None, now: float) -> float | None:
