@@ -25,7 +25,7 @@ from semwatchd.complaints import complaint
 from semwatchd.core.errors import ConfigError
 from semwatchd.core.plan import Plan
 from semwatchd.engine.relay import RelaySettings
-from semwatchd.engine.settings import AuditSettings, QueueSettings, WorkerSettings
+from semwatchd.engine.settings import AuditSettings, QueueSettings, RetentionSettings, WorkerSettings
 from semwatchd.engine.watched import WatchSettings, overlapping_roots
 from semwatchd.pipeline.settings import PlanSettings, plan_from
 
@@ -73,6 +73,7 @@ class Config(BaseSettings):
     workers: WorkerSettings = WorkerSettings()
     queue: QueueSettings = QueueSettings()
     audit: AuditSettings = AuditSettings()
+    retention: RetentionSettings = RetentionSettings()
     http: HttpServerSettings = HttpServerSettings()
     relay: RelaySettings = RelaySettings()
     guard: GuardSettings = GuardSettings()
@@ -257,6 +258,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "workers": WorkerSettings,
     "queue": QueueSettings,
     "audit": AuditSettings,
+    "retention": RetentionSettings,
     "http": HttpServerSettings,
     "relay": RelaySettings,
     "guard": GuardSettings,

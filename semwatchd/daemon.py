@@ -18,6 +18,7 @@ import structlog
 
 from semwatchd.adapters.debug_socket import Pause, answering
 from semwatchd.adapters.http_api import HttpServer, build_app
+from semwatchd.adapters.mounts import on_network
 from semwatchd.adapters.probe import ignore_lease_signal
 from semwatchd.adapters.prometheus import GaugeSnapshot, PrometheusTelemetry
 from semwatchd.adapters.sql.schema import journal_path, sole_owner
@@ -36,6 +37,7 @@ from semwatchd.line import Line, Surroundings, running_line
 from semwatchd.lookout import Lookout, health_part, watching
 from semwatchd.overview import Overview
 from semwatchd.reload import LiveConfig
+from semwatchd.retention import Retention
 
 AUDIT_END_S = 2.0
 TURN_S = 0.2  # longest turn of the main loop, so that a stop is never far
@@ -106,6 +108,7 @@ class Daemon:
             stack.enter_context(self._announcing(port))
             stack.enter_context(self._overviewing(line))
             stack.enter_context(self._auditing())
+            stack.enter_context(self._pruning(line))
             while not self._wishes.stopping:
                 with watching(self._in_force.folders, line, around, self._config.state_dir) as self._lookout:
                     self._turn(line)
@@ -230,6 +233,34 @@ class Daemon:
         finally:
             stop.set()
             thread.join(AUDIT_END_S)  # it only reads: what is left of it may die with the process
+
+    @contextmanager
+    def _pruning(self, line: Line) -> Iterator[None]:
+        settings = self._config.retention
+        if not settings.wanted:
+            yield
+            return
+        path = journal_path(self._config.state_dir)
+        retention = Retention(
+            path,
+            lambda work: line.journal.submit(work).result(),
+            self._is_local,
+            time.time,
+            health=self._health,
+            log=self._log,
+        )
+        stop = threading.Event()
+        thread = self._crew.start("retention", partial(retention.run, settings, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(AUDIT_END_S)  # a step that waits for a sick disk may die with the process
+
+    def _is_local(self, root: str) -> bool:
+        """Whether a folder is watched now, and on a disk of ours."""
+        watches = self._in_force.config.watch
+        return any(str(watch.root) == root and not watch.on_share(on_network) for watch in watches)
 
     def _disk_usage(self) -> tuple[int, int]:
         usage = shutil.disk_usage(self._config.state_dir)

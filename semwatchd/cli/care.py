@@ -25,6 +25,7 @@ from semwatchd.cli.exits import (
 )
 from semwatchd.core.errors import EnvironmentFault
 from semwatchd.core.paths import one_line
+from semwatchd.retention import Sweep, by_hand, rehearsed
 
 journal_app = typer.Typer(help="The journal's file: sound or not, and copies of it.", no_args_is_help=True)
 
@@ -89,6 +90,31 @@ def journal_adopt(config: ConfigOption = None) -> None:
     path = existing_journal(load_or_defaults(config))
     with reading(open_engine(path)) as connection:
         print(one_line(f"{path} belongs here now: {adopt(connection, path)}"))
+
+
+@journal_app.command("prune")
+def journal_prune(
+    config: ConfigOption = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be removed.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove what `[retention]` says is no longer needed, also while the daemon runs."""
+    settings = load_or_defaults(config)
+    path = existing_journal(settings)
+    write = rehearsed(path) if dry_run else by_hand(path)
+    sweep = Sweep(path, write, lambda _: True, time.time())
+    for _ in sweep.steps(settings.retention):
+        pass
+    done = sweep.done
+    if as_json:
+        print_json(asdict(done) | {"dry_run": dry_run})
+        return
+    if not settings.retention.wanted:
+        print("nothing is to be removed: the configuration has no [retention]")
+    verb = "would be" if dry_run else "were"
+    print(f"{done.jobs} jobs and {done.sightings} other sightings {verb} forgotten")
+    print(f"{done.payloads} payloads of delivered events {verb} erased")
 
 
 def _print_repair(done: Repaired) -> None:

@@ -60,3 +60,23 @@ class AuditSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     every_s: Annotated[float, Field(ge=1, le=604_800, description="Time between two audits.")] = 3600.0
+
+
+class RetentionSettings(BaseModel):
+    """What the journal may forget. Nothing, unless told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    payload_days: Annotated[
+        int | None,
+        Field(ge=7, le=36_500, description="Payloads of events delivered longer ago are erased; ids stay."),
+    ] = None
+    history_days: Annotated[
+        int | None,
+        Field(ge=7, le=36_500, description="Images that ended longer ago and are deleted are forgotten."),
+    ] = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is to be removed at all."""
+        return self.payload_days is not None or self.history_days is not None

@@ -25,7 +25,7 @@ from semwatchd.core.image import RegistrationStatus, Vendor
 from semwatchd.core.job import DeliveryState, ErrorClass, JobState, Lane, SightingState
 from semwatchd.core.moves import DELIVERY_MOVES, JOB_MOVES, SIGHTING_MOVES, Moves
 from semwatchd.engine.relay import RelaySettings
-from semwatchd.engine.settings import AuditSettings, QueueSettings, WorkerSettings
+from semwatchd.engine.settings import AuditSettings, QueueSettings, RetentionSettings, WorkerSettings
 from semwatchd.engine.watched import WatchSettings
 from semwatchd.pipeline.handbook import measurements_page
 from semwatchd.pipeline.settings import PlanSettings
@@ -42,6 +42,7 @@ SECTIONS: Mapping[str, tuple[type[BaseModel], ...]] = {
     "`[workers]`": (WorkerSettings,),
     "`[queue]`": (QueueSettings,),
     "`[audit]`": (AuditSettings,),
+    "`[retention]`": (RetentionSettings,),
     "`[http]`": (type(Config.model_fields["http"].default),),
     "`[[destinations]]`": (HttpSettings, FileDropSettings),
     "`[relay]`": (RelaySettings,),
