@@ -152,21 +152,31 @@ def _coherence(a: Cut, b: Cut, turned: Spectrum, plane: Plane) -> Floats:
 
 def _newton(cross: Spectrum, plane: Plane, shift: Floats) -> Floats:
     """Maximise ``Re sum cross * exp(2 pi i f.shift)``, a continuous function of the shift."""
+    y, x = shift.tolist()
     for _ in range(NEWTON_STEPS):
-        left = plane.powers_y * np.exp(plane.turn_y * np.float32(shift[0]))
-        right = plane.powers_x * np.exp(plane.turn_x * np.float32(shift[1]))
-        moments = (left @ cross @ right.T).real.astype(np.float64)
-        step = _uphill(np.array([moments[1, 0], moments[0, 1]]), -second(moments))
-        longest = float(np.abs(step).max())
-        shift = shift + step * min(1.0, LARGEST_STEP_PX / max(longest, 1e-30))
+        left = plane.powers_y * np.exp(plane.turn_y * np.float32(y))
+        right = plane.powers_x * np.exp(plane.turn_x * np.float32(x))
+        (_, slope_x, bend_xx), (slope_y, bend_yx, _), (bend_yy, _, _) = (left @ cross @ right.T).real.tolist()
+        step_y, step_x = _uphill((slope_y, slope_x), -bend_yy, -bend_yx, -bend_xx)
+        longest = max(abs(step_y), abs(step_x))
+        share = min(1.0, LARGEST_STEP_PX / max(longest, 1e-30))
+        y, x = y + share * step_y, x + share * step_x
         if longest < CONVERGED_PX:
             break
-    return shift
+    return np.array([y, x])
 
 
-def _uphill(slope: Floats, curvature: Floats) -> Floats:
-    """Newton's step, but uphill even where the curvature is not that of a top."""
-    value, vector = np.linalg.eigh(curvature)
-    steepness = np.abs(value)
-    step: Floats = vector @ (slope @ vector / (steepness + 1e-4 * steepness.max() + 1e-30))
-    return step
+def _uphill(slope: tuple[float, float], yy: float, yx: float, xx: float) -> tuple[float, float]:
+    """Newton's step, but uphill even where the curvature is not that of a top.
+
+    The curvature's absolute value is the root of its square, which for two rows has a closed form: a tenth of
+    the time that a general solver takes over them.
+    """
+    determinant, square = abs(yy * xx - yx * yx), yy * yy + 2 * yx * yx + xx * xx
+    root = math.sqrt(square + 2 * determinant) + 1e-30
+    least = 1e-4 * math.sqrt(square) + 1e-30
+    a = (yy * yy + yx * yx + determinant) / root + least
+    b = yx * (yy + xx) / root
+    c = (xx * xx + yx * yx + determinant) / root + least
+    scale = a * c - b * b
+    return (c * slope[0] - b * slope[1]) / scale, (a * slope[1] - b * slope[0]) / scale

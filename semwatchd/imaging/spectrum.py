@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from semwatchd.imaging.differences import Pixels
 
 TILE_PX = 256  #: small enough for the cache, long enough for structure 100 px wide
-MOST_TILES = 4  #: along each axis; the power of larger frames is known well enough from a sample of them
+MOST_TILES = 3  #: along each axis; covering a frame of 1024 px would cost a millisecond more, and tell little
 
 #: The Hann window spreads the tile's mean over the lowest frequencies, so these rings say nothing.
 LOWEST_RING = 2
@@ -54,7 +54,7 @@ def radial_spectrum(pixels: Pixels) -> RadialSpectrum:
 def tile_power(pixels: Pixels) -> NDArray[np.float64]:
     """Power spectrum of a frame by Welch's method: Hann-windowed tiles, spread evenly over the frame.
 
-    Up to 1024 px they cover all of it. What lies within one coefficient of the origin belongs to the window.
+    Up to 768 px they cover all of it. What lies within one coefficient of the origin belongs to the window.
 
     Parameters
     ----------

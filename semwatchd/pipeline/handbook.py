@@ -15,8 +15,8 @@ code.
 
 ABOUT = {
     "spectrum": """\
-Power spectrum by Welch's method on up to 4 x 4 Hann-windowed tiles of up to 256 px, which cover a frame of
-1024 px and sample a larger one. Welch 1967, doi:10.1109/TAU.1967.1161901.
+Power spectrum by Welch's method on up to 3 x 3 Hann-windowed tiles of up to 256 px, which cover a frame of
+768 px and sample a larger one. Welch 1967, doi:10.1109/TAU.1967.1161901.
 """,
 }
 

@@ -86,5 +86,5 @@ def test_the_power_of_tiles_is_that_of_plain_transforms() -> None:
 
 def test_a_large_frame_is_told_from_a_sample_of_it() -> None:
     frame = white(5.0, (1500, 1500))
-    assert tile_power(frame)[2:-1, 2:].mean() == pytest.approx(25.0, rel=0.01)
-    assert summarise(radial_spectrum(frame)).noise_floor == pytest.approx(25.0, rel=0.01)
+    assert tile_power(frame)[2:-1, 2:].mean() == pytest.approx(25.0, rel=0.02)
+    assert summarise(radial_spectrum(frame)).noise_floor == pytest.approx(25.0, rel=0.02)
