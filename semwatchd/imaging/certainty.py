@@ -38,11 +38,11 @@ def certainty(peak: Peak) -> Certainty:
     """
     turned, plane = peak.turned, peak.plane
     agreeing, scatter = turned.real.copy(), np.float32(CORRELATED) * np.square(turned.imag)
-    curvature = second(_moments(agreeing, plane))
+    curvature = _second(_moments(agreeing, plane))
     value, vector = np.linalg.eigh(curvature)
     flattest, steepest = vector.T
     inverse = vector * np.where(value > 1e-15 * value[1], 1 / np.where(value > 0, value, 1), 0) @ vector.T
-    covariance = inverse @ second(_moments(scatter, plane)) @ inverse
+    covariance = inverse @ _second(_moments(scatter, plane)) @ inverse
     flat = _significance(agreeing, scatter, plane, flattest)
     if flat == 0:
         covariance += (UNKNOWN_SHARE * max(plane.window.shape)) ** 2 * np.outer(flattest, flattest)
@@ -50,7 +50,7 @@ def certainty(peak: Peak) -> Certainty:
     return Certainty(covariance=covariance, significance=(flat, steep))
 
 
-def second(moments: Floats) -> Floats:
+def _second(moments: Floats) -> Floats:
     """Second derivatives out of the moments of a sum over frequencies."""
     return np.array([[moments[2, 0], moments[1, 1]], [moments[1, 1], moments[0, 2]]])
 

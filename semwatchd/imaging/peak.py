@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 
 from semwatchd.imaging.band import plane_of, seen
-from semwatchd.imaging.certainty import second
 
 if TYPE_CHECKING:
     from semwatchd.imaging.band import Cut, Floats, Plane, Spectrum
