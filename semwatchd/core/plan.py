@@ -10,7 +10,7 @@ from functools import cached_property
 #: Raised by one whenever a stage's numbers change meaning, so that older results are found outdated.
 MEASUREMENT_VERSION = 2
 
-DEFAULT_STAGES = ("intensity", "sharpness", "spectrum", "registration")
+DEFAULT_STAGES = ("intensity", "sharpness", "spectrum", "scan", "registration")
 
 
 @dataclass(frozen=True, kw_only=True)

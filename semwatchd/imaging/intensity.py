@@ -35,6 +35,8 @@ class Intensity:
     max: float
     percentiles: tuple[float, ...]  #: at PERCENTS; each is a level that occurs
     contrast: float  #: 95th less 5th percentile
+    dark_tail: float | None  #: 5th less 1st percentile over the contrast, 0 or more; None without contrast
+    bright_tail: float | None  #: 99th less 95th percentile over the contrast, 0 or more
     skewness: float | None  #: above 0 with a bright tail; None without spread
     kurtosis: float | None  #: 1 or more, 3 for a bell curve; None without spread
     entropy_bits: float  #: Shannon entropy of the levels, 0 up to the bit depth
@@ -59,6 +61,7 @@ def intensity(grey: GreyLevels, dtype: np.dtype[np.generic]) -> Intensity:
     share = grey.counts / grey.counts.sum()
     mean = float(grey.levels @ grey.counts / grey.counts.sum())
     percentiles = _percentiles(grey)
+    contrast = percentiles[3] - percentiles[1]
     low, high = _saturated(grey, dtype)
     skewness, kurtosis = _shape(grey.levels - mean, share)
     return Intensity(
@@ -67,7 +70,9 @@ def intensity(grey: GreyLevels, dtype: np.dtype[np.generic]) -> Intensity:
         min=float(grey.levels[0]),
         max=float(grey.levels[-1]),
         percentiles=percentiles,
-        contrast=percentiles[PERCENTS.index(95)] - percentiles[PERCENTS.index(5)],
+        contrast=contrast,
+        dark_tail=_over(percentiles[1] - percentiles[0], contrast),
+        bright_tail=_over(percentiles[4] - percentiles[3], contrast),
         skewness=skewness,
         kurtosis=kurtosis,
         entropy_bits=_entropy_bits(grey, dtype),
@@ -87,6 +92,10 @@ def _percentiles(grey: GreyLevels) -> tuple[float, ...]:
     reached = np.cumsum(grey.counts)
     ranks = np.array(PERCENTS) / 100 * reached[-1]
     return tuple(float(level) for level in grey.levels[np.searchsorted(reached, ranks)])
+
+
+def _over(part: float, whole: float) -> float | None:
+    return part / whole if whole > 0 else None
 
 
 def _shape(from_mean: NDArray[np.float64], share: NDArray[np.float64]) -> tuple[float | None, float | None]:

@@ -125,7 +125,7 @@ hold_s = {settings.hold_s}
 context = '(?P<lot>[^/]+)/W(?P<wafer>\\d+)_.*'
 
 [plans.default]
-stages = ["intensity", "sharpness", "spectrum", "registration"]
+stages = ["intensity", "sharpness", "spectrum", "scan", "registration"]
 reference = {_quoted(settings.reference)}
 
 [[destinations]]

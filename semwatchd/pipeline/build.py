@@ -6,7 +6,7 @@ from semwatchd.core.errors import ConfigError
 from semwatchd.core.image import SemImage
 from semwatchd.core.plan import Plan
 from semwatchd.pipeline.alignment import registration_stage
-from semwatchd.pipeline.quality import intensity_stage, sharpness_stage, spectrum_stage
+from semwatchd.pipeline.quality import intensity_stage, scan_stage, sharpness_stage, spectrum_stage
 from semwatchd.pipeline.settings import KNOWN_STAGES
 from semwatchd.pipeline.stage import Stage
 
@@ -43,6 +43,8 @@ def _build(name: str, plan: Plan, reference: SemImage | None) -> Stage | None:
             return sharpness_stage()
         case "spectrum":
             return spectrum_stage()
+        case "scan":
+            return scan_stage()
     if plan.reference is None:
         return None
     if reference is None:

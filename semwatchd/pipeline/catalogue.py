@@ -54,6 +54,15 @@ _INTENSITY = (
         "Fourth moment about the mean over std⁴; 3 for a bell curve; `null` without spread.",
     ),
     Measurement(
+        *("charging.dark_tail", "1", 0, None),
+        "5th less 1st percentile, over the contrast: 0.2 for a bell curve, more with dark patches; `null` "
+        "without contrast.",
+    ),
+    Measurement(
+        *("charging.bright_tail", "1", 0, None),
+        "99th less 95th percentile, over the contrast: more where the specimen glows.",
+    ),
+    Measurement(
         *("intensity.entropy_bits", "bit", 0, 16),
         "Shannon entropy of the levels, up to the bit depth; of float pictures over 256 bins.",
     ),
@@ -69,6 +78,36 @@ _INTENSITY = (
     Measurement(
         *("intensity.saturated_high_ratio", "1", 0, 1),
         "Share of pixels at the largest value that the file's bits can give; `null` for float pictures.",
+    ),
+)
+
+_SCAN = (
+    Measurement(
+        *("scan.jitter_px", "px", 0, None),
+        "Standard deviation of the lines' random displacement along x, less what noise adds. Rough edges of "
+        "the specimen count, the less the more edges a line crosses. `null` where lines cannot be located.",
+        "Lucas & Kanade 1981, in one dimension",
+    ),
+    Measurement(
+        *("scan.vibration_px", "px", 0, None),
+        "Amplitude of the strongest periodic displacement of the lines along x, faster than 0.1 cycles per "
+        "line; `null` below 66 lines or where lines cannot be located.",
+    ),
+    Measurement(
+        *("scan.vibration_cycles_per_line", "cycles/line", 0.1, 0.5),
+        "Its frequency; times the lines per second of the scan it is in Hz, but for aliasing.",
+    ),
+    Measurement(
+        *("scan.vibration_prominence", "1", 0, None),
+        "Its power over that of its neighbourhood: up to about 15 by chance.",
+    ),
+    Measurement(
+        *("scan.banding", GREY, 0, None),
+        "Standard deviation of a line's mean level against that of its two neighbours, less what noise adds.",
+    ),
+    Measurement(
+        *("charging.slope", GREY, None, None),
+        "Change of the lines' mean level from the first to the last line, by a straight line through all.",
     ),
 )
 
@@ -162,10 +201,27 @@ _SPECTRUM = (
         *("spectrum.slope", "1", None, None),
         "Exponent of the power law up to the bandwidth, about -4 to 0; `null` without one.",
     ),
+    Measurement(
+        *("spectrum.kurtosis", "1", 1, None),
+        "Kurtosis of the power above the noise, up to 0.15 cycles/px, as a distribution over both "
+        "frequencies: 8 for a Gaussian; falls with blur. `null` where nothing stands out of the noise or the "
+        "picture shows straight lines only.",
+        "Zhang, Postek & Larrabee 1999, doi:10.1002/sca.4950210404",
+    ),
+    Measurement(
+        *("astigmatism.ratio", "1", 1, 10),
+        "Long over short axis of the ellipse of second moments of the same; 1 is round. The specimen's own "
+        "directions count: compare pictures of one kind of place. `null` likewise.",
+    ),
+    Measurement(
+        *("astigmatism.angle_deg", "°", 0, 180),
+        "Direction of the strongest blur, from +x towards +y (down); says nothing where the ratio is near 1.",
+    ),
 )
 
 CATALOGUE: dict[str, tuple[Measurement, ...]] = {
     "intensity": _INTENSITY,
     "sharpness": _SHARPNESS,
     "spectrum": _SPECTRUM,
+    "scan": _SCAN,
 }

@@ -14,6 +14,9 @@ code.
 """
 
 ABOUT = {
+    "scan": """\
+Each line against the mean of its two neighbours. x runs along the lines.
+""",
     "spectrum": """\
 Power spectrum by Welch's method on up to 3 x 3 Hann-windowed tiles of up to 256 px, which cover a frame of
 768 px and sample a larger one. Welch 1967, doi:10.1109/TAU.1967.1161901.

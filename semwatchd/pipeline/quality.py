@@ -1,4 +1,4 @@
-"""The stages that look at one picture alone: grey levels, sharpness with noise, spectrum."""
+"""The stages that look at one picture alone: grey levels, sharpness with noise, spectrum, scan lines."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from semwatchd.imaging.coarse import quartered
 from semwatchd.imaging.differences import squared_differences
+from semwatchd.imaging.direction import spectral_shape
 from semwatchd.imaging.finite import finite_frame
 from semwatchd.imaging.intensity import PERCENTS, GreyLevels, Intensity, grey_levels, intensity
 from semwatchd.imaging.noise import noise_variance
@@ -25,6 +26,7 @@ from semwatchd.imaging.spectrum import averaged_in_rings, summarise, tile_power
 from semwatchd.pipeline.catalogue import names
 from semwatchd.pipeline.noisiness import noise_report
 from semwatchd.pipeline.stage import Measured, Picture, Stage
+from semwatchd.pipeline.steadiness import measure_scan
 
 MIN_SIZE_PX = 16  #: on anything smaller these numbers describe the border, not the specimen
 
@@ -34,6 +36,7 @@ FEW_LEVELS = 256  #: a 16-bit frame with no more levels than this carries 8 bits
 FLOAT_NULLS = frozenset(
     {"intensity.level_step", "intensity.saturated_low_ratio", "intensity.saturated_high_ratio"}
 )
+DIRECTION = frozenset({"spectrum.kurtosis", "astigmatism.ratio", "astigmatism.angle_deg"})
 RESOLUTION = frozenset({"sharpness.resolution_px", "sharpness.resolution_nm"})
 
 
@@ -54,6 +57,11 @@ def sharpness_stage() -> Stage:
 def spectrum_stage() -> Stage:
     """Summary of the power spectrum; see :class:`~semwatchd.imaging.spectrum.SpectrumSummary` for units."""
     return _stage("spectrum", _measure_spectrum)
+
+
+def scan_stage() -> Stage:
+    """Jitter, vibration, banding and charging: what happens from line to line."""
+    return _stage("scan", measure_scan)
 
 
 def _stage(name: str, measure: Callable[[Picture], Measured]) -> Stage:
@@ -91,6 +99,8 @@ def _measure_intensity(picture: Picture) -> Measured:
             for percent, level in zip(PERCENTS, found.percentiles, strict=True)
         },
         "intensity.contrast": found.contrast,
+        "charging.dark_tail": found.dark_tail,
+        "charging.bright_tail": found.bright_tail,
         "intensity.skewness": found.skewness,
         "intensity.kurtosis": found.kurtosis,
         "intensity.entropy_bits": found.entropy_bits,
@@ -134,12 +144,16 @@ def _measure_sharpness(picture: Picture) -> Measured:
 
 
 def _measure_spectrum(picture: Picture) -> Measured:
-    found = summarise(averaged_in_rings(picture.of(tile_power)))
+    power = picture.of(tile_power)
+    found, shape = summarise(averaged_in_rings(power)), spectral_shape(power)
     values = {
         "spectrum.noise_floor": found.noise_floor,
         "spectrum.high_frequency_ratio": found.high_frequency_ratio,
         "spectrum.centroid_cycles_per_px": found.centroid_cycles_per_px,
         "spectrum.bandwidth_cycles_per_px": found.bandwidth_cycles_per_px,
         "spectrum.slope": found.slope,
+        "spectrum.kurtosis": shape.kurtosis if shape else None,
+        "astigmatism.ratio": shape.astigmatism_ratio if shape else None,
+        "astigmatism.angle_deg": shape.astigmatism_angle_deg if shape else None,
     }
-    return Measured(values=values)
+    return Measured(values=values, expected_nulls=DIRECTION)

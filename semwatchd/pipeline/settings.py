@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from semwatchd.core.plan import Plan
 
-StageName = Literal["intensity", "sharpness", "spectrum", "registration"]
+StageName = Literal["intensity", "sharpness", "spectrum", "scan", "registration"]
 KNOWN_STAGES: tuple[StageName, ...] = get_args(StageName)
 
 

@@ -32,7 +32,7 @@ tool = "SEM-2"
 plan = "quick"
 
 [plans.default]
-stages = ["intensity", "sharpness", "spectrum", "registration"]
+stages = ["intensity", "sharpness", "spectrum", "scan", "registration"]
 
 [plans.quick]
 stages = ["intensity"]
@@ -73,7 +73,7 @@ def test_the_defaults_are_a_configuration() -> None:
     config = check_config({})
     assert config.watch == ()
     assert config.state_dir == default_state_dir()
-    assert config.plan("default").stages == ("intensity", "sharpness", "spectrum", "registration")
+    assert config.plan("default").stages == ("intensity", "sharpness", "spectrum", "scan", "registration")
 
 
 def test_the_example_is_read(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def test_the_hash_covers_what_can_change_a_number() -> None:
 
 
 def test_the_hash_of_the_default_plan_is_fixed() -> None:
-    assert Plan().plan_hash == "d3a254d3d26451a4"
+    assert Plan().plan_hash == "47c196a3ccd8068b"
 
 
 def test_the_default_settings_are_the_default_plan() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from semwatchd.pipeline.catalogue import CATALOGUE, names
-from semwatchd.pipeline.quality import intensity_stage, sharpness_stage, spectrum_stage
+from semwatchd.pipeline.quality import intensity_stage, scan_stage, sharpness_stage, spectrum_stage
 from semwatchd.pipeline.stage import Analysis, run_stages
 from tests.scenes import as_image, grains, photographed
 
@@ -20,7 +20,8 @@ ALL = {name for stage in CATALOGUE for name in names(stage)}
 
 
 def analysed(pixels: NDArray[Any]) -> Analysis:
-    return run_stages(as_image(pixels), (intensity_stage(), sharpness_stage(), spectrum_stage()))
+    stages = (intensity_stage(), sharpness_stage(), spectrum_stage(), scan_stage())
+    return run_stages(as_image(pixels), stages)
 
 
 def test_an_ordinary_picture_has_every_number_and_no_warning() -> None:
@@ -153,3 +154,13 @@ def test_eight_bits_in_sixteen_are_noticed(factor: int) -> None:
     assert analysis.values["intensity.level_step"] == factor
     assert analysis.values["intensity.levels"] == len(np.unique(frame))
     assert analysis.values["intensity.saturated_high_ratio"] == np.mean(frame == frame.max()) > 0
+
+
+def test_shaking_lines_are_warned_of() -> None:
+    still = grains(512).frame()
+    frequency = np.fft.rfftfreq(512)
+    offsets = np.sin(2 * np.pi * 0.21 * np.arange(512))[:, None]
+    shaken = np.fft.irfft(np.fft.rfft(still, axis=1) * np.exp(-2j * np.pi * frequency * offsets), 512, axis=1)
+    analysis = analysed(photographed(shaken, 20, seed=1))
+    assert any("once in 4.7" in warning for warning in analysis.warnings)
+    assert analysis.values["scan.vibration_cycles_per_line"] == pytest.approx(0.21, abs=0.002)

@@ -1,0 +1,175 @@
+"""What goes wrong from one scan line to the next: displaced lines, vibration, banding, charging."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from semwatchd.imaging.differences import Pixels
+
+    Floats = NDArray[np.float32]
+    Row = NDArray[np.float64]
+
+THIN = 4  #: one sample stands for so many columns: a line moves as a whole
+#: The second difference of white noise of variance 1 has this one: 1 + 1/4 + 1/4.
+SECOND_DIFFERENCE_GAIN = 1.5
+SLOPE = np.array([[1.0, -8.0, 0.0, 8.0, -1.0]]) / 12  #: exact for a polynomial of fourth degree
+SLOPE_NOISE_GAIN = float(np.square(SLOPE).sum()) / 2  #: of the slope of two lines' mean
+FLAT = 1e-6  #: relative; a smaller slope is rounding
+LOCATED_PX = 0.5  #: a line's displacement must be told at least this well, in the median
+#: Vibration slower than this cannot be told from the specimen's slanted edges.
+SLOWEST_CYCLES_PER_LINE = 0.1
+NEIGHBOURS = 32  #: frequencies whose median power is the background of a line in the spectrum
+MIN_ROWS = 64
+MIN_THIN = 8  #: rows, and columns of the thinned frame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineShifts:
+    """Displacement of each line against the mean of its two neighbours, along x, in px of the frame."""
+
+    shift_px: Row
+    sigma_px: Row  #: one standard deviation, from what the displacement leaves unexplained
+    weight: Row  #: how much structure each line has to be located by
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vibration:
+    """The strongest periodic displacement of the lines along x."""
+
+    amplitude_px: float
+    cycles_per_line: float  #: 0.1..0.5
+    prominence: float  #: its power over that of its neighbourhood; up to about 15 by chance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charging:
+    """How the brightness of the lines changes over the frame, grey levels."""
+
+    slope: float  #: of the straight line through the means of all lines, times the height: last less first
+    banding: float  #: standard deviation of a line's mean against its neighbours, less what noise makes of it
+
+
+def thinned(pixels: Pixels) -> Floats:
+    """All rows, and for every four columns the mean of the middle two; grey levels."""
+    rows, columns = pixels.shape
+    size = (max(1, columns // THIN), rows)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+
+
+def line_shifts(thin: Floats) -> LineShifts | None:
+    """Locate each line between its neighbours by least squares on the slope of the grey levels.
+
+    Parameters
+    ----------
+    thin
+        As :func:`thinned` gives it.
+
+    Returns
+    -------
+    None where the lines have too little structure to be located within half a pixel, and on tiny frames.
+
+    References
+    ----------
+    Lucas & Kanade 1981, in one dimension; noise in the slope, which would shorten every shift, is taken off.
+    """
+    if thin.shape[0] < MIN_THIN or thin.shape[1] < MIN_THIN:
+        return None
+    neighbours = cv2.addWeighted(thin[:-2], 0.5, thin[2:], 0.5, 0.0)
+    slope = cast("Floats", cv2.filter2D(neighbours, cv2.CV_32F, SLOPE))[:, 2:-2]
+    change = cast("Floats", cv2.subtract(thin[1:-1], neighbours))[:, 2:-2]
+    change -= cast("Floats", cv2.reduce(change, 1, cv2.REDUCE_AVG))
+    energy = _row_dot(slope, slope)
+    if not energy.mean() > slope.shape[1] * (FLAT * float(np.abs(thin[0]).max())) ** 2:
+        return None
+    left_over = np.maximum(_row_dot(change, change) - _square_over(_row_dot(slope, change), energy), 0.0)
+    noise = left_over / slope.shape[1] / SECOND_DIFFERENCE_GAIN
+    weight = energy - slope.shape[1] * noise * SLOPE_NOISE_GAIN
+    usable = np.maximum(weight, 1e-3 * float(energy.mean()) + 1e-30)
+    sigma_px = THIN * np.sqrt(noise * SECOND_DIFFERENCE_GAIN * energy) / usable
+    if not np.median(sigma_px) < LOCATED_PX or not weight.mean() > 0:
+        return None
+    shift_px = -THIN * _row_dot(slope, change) / usable
+    return LineShifts(shift_px=shift_px, sigma_px=sigma_px, weight=np.maximum(weight, 0.0))
+
+
+def jitter_px(lines: LineShifts) -> float:
+    """Give the standard deviation of the lines' random displacement along x, in px, 0 or more.
+
+    What noise adds is taken off. Rough edges of the specimen count as jitter, the less the more edges a line
+    crosses.
+    """
+    excess = np.square(lines.shift_px) - np.square(lines.sigma_px)
+    variance = float(np.average(excess, weights=lines.weight)) / SECOND_DIFFERENCE_GAIN
+    return math.sqrt(max(variance, 0.0))
+
+
+def vibration(lines: LineShifts) -> Vibration | None:
+    """Find the strongest line in the spectrum of the lines' displacement; None below 64 lines.
+
+    Vibration slower than 0.1 cycles per line cannot be told from slanted edges and is not looked for. Times
+    the line frequency of the scan, the frequency is in Hz.
+    """
+    rows = len(lines.shift_px)
+    if rows < MIN_ROWS:
+        return None
+    window = np.hanning(rows)
+    limit = 4 * float(np.sqrt(np.average(np.square(lines.shift_px), weights=lines.weight)))
+    spectrum = np.abs(np.fft.rfft(np.clip(lines.shift_px, -limit, limit) * window))
+    frequency = np.fft.rfftfreq(rows)
+    looked_at = frequency >= SLOWEST_CYCLES_PER_LINE
+    # The mean of both neighbours takes this share of a sine away, the more the slower it is.
+    seen = 1 - np.cos(2 * np.pi * frequency[looked_at])
+    amplitude = 2 * spectrum[looked_at] / window.sum() / seen
+    prominence = np.square(amplitude) / _background(np.square(amplitude))
+    strongest = int(prominence.argmax())
+    return Vibration(
+        amplitude_px=float(amplitude[strongest]),
+        cycles_per_line=float(frequency[looked_at][strongest]),
+        prominence=float(prominence[strongest]),
+    )
+
+
+def charging(thin: Floats, noise_variance: float) -> Charging:
+    """Tell how the brightness of the lines drifts and jumps; the specimen's own changes are part of it.
+
+    Parameters
+    ----------
+    thin
+        As :func:`thinned` gives it; at least 3 rows.
+    noise_variance
+        Of white noise in the frame, grey levels squared.
+    """
+    level = np.asarray(cv2.reduce(thin, 1, cv2.REDUCE_AVG), dtype=np.float64).ravel()
+    rows = len(level)
+    position = np.arange(rows) - (rows - 1) / 2
+    slope = float(position @ level / (position @ position)) * (rows - 1)
+    jumps = level[1:-1] - (level[:-2] + level[2:]) / 2
+    noise = max(noise_variance, 0.0) / (2 * thin.shape[1])  # a thinned sample is the mean of two pixels
+    variance = float(np.square(jumps).mean()) / SECOND_DIFFERENCE_GAIN - noise
+    return Charging(slope=slope, banding=math.sqrt(max(variance, 0.0)))
+
+
+def _background(power: Row) -> Row:
+    """Mean power around each frequency that a strong line does not lift: from the median of blocks."""
+    block = min(NEIGHBOURS, len(power))
+    parts = power[: len(power) // block * block].reshape(-1, block)
+    medians = np.median(parts, axis=1) / math.log(2)  # of exponentially distributed power
+    middles = (np.arange(len(parts)) + 0.5) * block
+    background: Row = np.interp(np.arange(len(power)) + 0.5, middles, medians)
+    return np.maximum(background, 1e-12)
+
+
+def _row_dot(a: Floats, b: Floats) -> Row:
+    return np.asarray(np.einsum("ij,ij->i", a, b), dtype=np.float64)
+
+
+def _square_over(a: Row, b: Row) -> Row:
+    return np.square(a) / np.maximum(b, 1e-30)
