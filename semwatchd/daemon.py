@@ -38,8 +38,9 @@ from semwatchd.lookout import Lookout, health_part, watching
 from semwatchd.overview import Overview
 from semwatchd.reload import LiveConfig
 from semwatchd.retention import Retention
+from semwatchd.silence import SilenceWatch
 
-AUDIT_END_S = 2.0
+ASIDE_END_S = 2.0  # what runs beside the work, and may wait for a sick disk, may die with the process
 TURN_S = 0.2  # longest turn of the main loop, so that a stop is never far
 STUCK_S = 180.0  # a loop silent for longer is stuck, and /livez says so
 OPENING_S = 600.0  # for the upgrade and the recovery of a journal of many years
@@ -109,6 +110,7 @@ class Daemon:
             stack.enter_context(self._overviewing(line))
             stack.enter_context(self._auditing())
             stack.enter_context(self._pruning(line))
+            stack.enter_context(self._listening(line))
             while not self._wishes.stopping:
                 with watching(self._in_force.folders, line, around, self._config.state_dir) as self._lookout:
                     self._turn(line)
@@ -232,7 +234,25 @@ class Daemon:
             yield
         finally:
             stop.set()
-            thread.join(AUDIT_END_S)  # it only reads: what is left of it may die with the process
+            thread.join(ASIDE_END_S)
+
+    @contextmanager
+    def _listening(self, line: Line) -> Iterator[None]:
+        silence = SilenceWatch(
+            line.journal.engine,
+            lambda: self._in_force.folders,
+            tell=self._telemetry.silences,
+            health=self._health,
+            clock=time.time,
+            log=self._log,
+        )
+        stop = threading.Event()
+        thread = self._crew.start("silence", partial(silence.run, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(ASIDE_END_S)
 
     @contextmanager
     def _pruning(self, line: Line) -> Iterator[None]:
@@ -255,7 +275,7 @@ class Daemon:
             yield
         finally:
             stop.set()
-            thread.join(AUDIT_END_S)  # a step that waits for a sick disk may die with the process
+            thread.join(ASIDE_END_S)
 
     def _is_local(self, root: str) -> bool:
         """Whether a folder is watched now, and on a disk of ours."""

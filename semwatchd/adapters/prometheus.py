@@ -125,6 +125,8 @@ class PrometheusTelemetry:
         )
         self._breaker = _gauge(registry, "breaker_state", "1 for the present state.", "destination", "state")
         self._last_image = _gauge(registry, "last_image_timestamp_seconds", "Newest stored image.", "tool")
+        self._silence = _gauge(registry, "tool_silence_seconds", "Since the newest image came.", "tool")
+        self._silent: set[str] = set()
         self._beat = _gauge(registry, "loop_last_beat_timestamp_seconds", "Last turn of a loop.", "loop")
         self._config = Info("semwatchd_config", "The configuration in force.", registry=registry)
         self._gap = _gauge(registry, "conservation_gap", "Unaccounted for at the last audit.")
@@ -243,6 +245,14 @@ class PrometheusTelemetry:
     def audited(self, gap: int) -> None:
         """Record what the last audit could not account for."""
         self._gap.set(gap)
+
+    def silences(self, silent_s: Mapping[str, float]) -> None:
+        """Record how long ago the newest image of each tool came; of no others."""
+        for tool in self._silent - silent_s.keys():
+            self._silence.remove(one_line(tool))
+        self._silent = set(silent_s)
+        for tool, seconds in silent_s.items():
+            self._silence.labels(one_line(tool)).set(seconds)
 
     def beat(self, loop: str) -> None:
         """Record that a loop has turned."""

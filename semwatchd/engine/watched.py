@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -65,6 +66,13 @@ class WatchSettings(BaseModel):
         description="Seconds between two tests with a small hidden file that is written into the folder and "
         "removed once it is noticed; on a share at least 120. Default: none is written.",
     )
+    silence_factor: float = Field(
+        default=6.0,
+        ge=0,
+        le=1000,
+        description="The tool is called silent after so many times its usual longest pause, but not before "
+        "half an hour; 0: never.",
+    )
     context: str | None = Field(
         default=None,
         description="Regular expression over the path below the root; its named groups "
@@ -124,6 +132,7 @@ class WatchedFolder:
     context: re.Pattern[str] | None = None
     network: bool = False  #: on a share, and so only scanned
     canary_s: float | None = None  #: between two tests of the watch
+    silence_factor: float = math.inf  #: usual pauses until the tool is called silent
     lane: Lane = Lane.LIVE
 
     def order(self, relpath: str, warnings: tuple[str, ...] = ()) -> JobOrder:
@@ -148,6 +157,7 @@ def watched_folder(settings: WatchSettings, plan: Plan, *, network: bool) -> Wat
         context=re.compile(settings.context) if settings.context else None,
         network=network,
         canary_s=_canary_s(settings.canary_s, network=network),
+        silence_factor=settings.silence_factor or math.inf,
     )
 
 

@@ -153,6 +153,15 @@ def test_a_canary_that_is_no_more_has_no_latency() -> None:
     assert not any(name.endswith("canary_latency_seconds") for name, _ in samples(source))
 
 
+def test_only_tools_that_are_watched_are_silent() -> None:
+    source = telemetry()
+    source.silences({"sem1": 30.0, "sem2": 60.0})
+    source.silences({"sem2": 70.0})
+    found = samples(source)
+    assert value(found, "tool_silence_seconds", tool="sem2") == 70
+    assert not any(dict(labels).get("tool") == "sem1" for name, labels in found if "silence" in name)
+
+
 def test_hostile_names_do_not_break_the_page() -> None:
     source = telemetry()
     for name in ("\udcff", 'a"b\\c\nd', "센터", ""):

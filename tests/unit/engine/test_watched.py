@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,8 @@ def test_the_operator_knows_better_than_the_file_system_what_is_a_share() -> Non
         assert settings.on_share(lambda root, found=found: found and root == "/data") is (  # type: ignore[misc]
             found if said is None else said
         )
+
+
+def test_no_factor_is_endless_patience_with_a_silent_tool() -> None:
+    settings = WatchSettings(root=Path("/data"), tool="SEM-1", silence_factor=0.0)
+    assert watched_folder(settings, Plan(), network=False).silence_factor == math.inf
