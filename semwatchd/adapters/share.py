@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -150,7 +151,11 @@ class Share:
 
     def _start(self) -> _Helper:
         self._started += 1
-        helper = self._helper = _Helper()
+        try:
+            helper = self._helper = _Helper()
+        except OSError as error:
+            reason = f"no process can be started to ask the share: {error.strerror}"
+            raise self._lost(reason, "crash", ended="never began") from error
         try:
             helper.wait_until_ready(self._limits.start_s)
         except (OSError, EOFError) as error:
@@ -159,16 +164,18 @@ class Share:
 
     def _give_up(self, helper: _Helper, error: Exception) -> NoAnswerError:
         """Kill the helper, and say why as the person reads it who must see to the share."""
-        hangs = isinstance(error, TimeoutError)
         ended = self._end_helper(helper)
-        self._trouble = (
-            "the share does not answer" if hangs else f"the process that asks the share ended: {ended}"
-        )
+        if isinstance(error, TimeoutError):
+            return self._lost("the share does not answer", "hang", ended)
+        return self._lost(f"the process that asks the share ended: {ended}", "crash", ended)
+
+    def _lost(self, trouble: str, how: str, ended: str) -> NoAnswerError:
+        self._trouble = trouble
         self._retry_at = self._clock() + self._limits.pause_s
         if not self._closed:
-            self._logger.warning("share_helper_lost", root=self._root, reason=self._trouble, ended=ended)
-            self._telemetry.share_helper_lost(self._root, "hang" if hangs else "crash")
-        return NoAnswerError(errno.ETIMEDOUT, self._trouble)
+            self._logger.warning("share_helper_lost", root=self._root, reason=trouble, ended=ended)
+            self._telemetry.share_helper_lost(self._root, how)
+        return NoAnswerError(errno.ETIMEDOUT, trouble)
 
     def _end_helper(self, helper: _Helper) -> str:
         """End it; one that the kernel does not let go of is left alone, and remembered."""
@@ -208,14 +215,23 @@ class _Helper:
     def __init__(self) -> None:
         # Datagrams, kept in order: they arrive whole or not at all, and each wait has a limit.
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", f"{__package__}.share_helper", str(theirs.fileno()), str(os.getpid())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env=environment(),
-            )
+        with ExitStack() as undo:
+            undo.callback(self._line.close)
+            with theirs:
+                self.process = subprocess.Popen(
+                    [
+                        sys.executable,
+                        "-m",
+                        f"{__package__}.share_helper",
+                        str(theirs.fileno()),
+                        str(os.getpid()),
+                    ],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    env=environment(),
+                )
+            undo.pop_all()
 
     def wait_until_ready(self, limit_s: float) -> None:
         """Wait for its first word."""

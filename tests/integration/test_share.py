@@ -142,6 +142,26 @@ def test_a_helper_that_dies_is_a_crash_not_a_hang(bench: Bench) -> None:
     assert bench.telemetry.named("share_helper_lost") == [(bench.root, "crash")]
 
 
+def test_where_no_process_can_be_started_it_is_tried_again_after_a_pause(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[object] = []
+
+    def refuse(*_: object, **__: object) -> None:
+        tries.append(None)
+        raise FileNotFoundError(2, "No such file or directory")  # as in the middle of an upgrade
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", refuse)
+        for _ in range(10):
+            with pytest.raises(NoAnswerError, match="no process can be started"):
+                bench.share.look(bench.root, "a.tif")
+    assert len(tries) == 1
+    assert bench.telemetry.named("share_helper_lost") == [(bench.root, "crash")]
+    bench.clock.advance(LIMITS.pause_s)
+    assert bench.share.look(bench.root, "a.tif") is None
+
+
 def test_no_second_helper_is_started_while_the_kernel_keeps_the_first(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
