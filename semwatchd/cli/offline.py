@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -46,11 +47,14 @@ def analyze_command(
     plan: Annotated[str, typer.Option(help="Name of a plan in the configuration.")] = "default",
     config: ConfigOption = None,
     *,
+    features: Annotated[bool, typer.Option("--features", help="Add the vector to learn from.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure files and print the numbers; a rejected file does not stop the others."""
     settings = load_or_defaults(config)
     chosen = _plan(settings, plan, reference)
+    if features and "features" not in chosen.stages:
+        chosen = replace(chosen, stages=(*chosen.stages, "features"))
     log = structlog.get_logger("semwatchd")
     outcomes = analyze(_files(paths), chosen, settings.workers, SilentTelemetry(), log)
     if as_json:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from semwatchd.core.errors import ConfigError
 from semwatchd.core.image import SemImage
 from semwatchd.core.plan import Plan
 from semwatchd.pipeline.alignment import registration_stage
-from semwatchd.pipeline.quality import intensity_stage, scan_stage, sharpness_stage, spectrum_stage
+from semwatchd.pipeline.quality import (
+    features_stage,
+    intensity_stage,
+    scan_stage,
+    sharpness_stage,
+    spectrum_stage,
+)
 from semwatchd.pipeline.settings import KNOWN_STAGES
 from semwatchd.pipeline.stage import Stage
+
+#: Stages that need the picture and nothing else.
+ALONE: dict[str, Callable[[], Stage]] = {
+    "intensity": intensity_stage,
+    "sharpness": sharpness_stage,
+    "spectrum": spectrum_stage,
+    "scan": scan_stage,
+    "features": features_stage,
+}
 
 
 def build_stages(plan: Plan, reference: SemImage | None) -> tuple[Stage, ...]:
@@ -36,15 +53,8 @@ def build_stages(plan: Plan, reference: SemImage | None) -> tuple[Stage, ...]:
 
 
 def _build(name: str, plan: Plan, reference: SemImage | None) -> Stage | None:
-    match name:
-        case "intensity":
-            return intensity_stage()
-        case "sharpness":
-            return sharpness_stage()
-        case "spectrum":
-            return spectrum_stage()
-        case "scan":
-            return scan_stage()
+    if name in ALONE:
+        return ALONE[name]()
     if plan.reference is None:
         return None
     if reference is None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from semwatchd.imaging.features import FEATURES
+
 GREY = "g.l."
 GREY2 = "g.l.²"
 POWER = "g.l.² px²"
@@ -219,9 +221,14 @@ _SPECTRUM = (
     ),
 )
 
+_FEATURES = tuple(
+    Measurement(f"features.{f.name}", f.unit, f.low, f.high, f.meaning, f.source) for f in FEATURES
+)
+
 CATALOGUE: dict[str, tuple[Measurement, ...]] = {
     "intensity": _INTENSITY,
     "sharpness": _SHARPNESS,
     "spectrum": _SPECTRUM,
     "scan": _SCAN,
+    "features": _FEATURES,
 }

@@ -11,6 +11,7 @@ import numpy as np
 from semwatchd.imaging.coarse import quartered
 from semwatchd.imaging.differences import squared_differences
 from semwatchd.imaging.direction import spectral_shape
+from semwatchd.imaging.features import features
 from semwatchd.imaging.finite import finite_frame
 from semwatchd.imaging.intensity import PERCENTS, GreyLevels, Intensity, grey_levels, intensity
 from semwatchd.imaging.noise import noise_variance
@@ -22,6 +23,7 @@ from semwatchd.imaging.sharpness import (
     tenengrad,
     tenengrad_corrected,
 )
+from semwatchd.imaging.snr import image_variance
 from semwatchd.imaging.spectrum import averaged_in_rings, summarise, tile_power
 from semwatchd.pipeline.catalogue import names
 from semwatchd.pipeline.noisiness import noise_report
@@ -62,6 +64,11 @@ def spectrum_stage() -> Stage:
 def scan_stage() -> Stage:
     """Jitter, vibration, banding and charging: what happens from line to line."""
     return _stage("scan", measure_scan)
+
+
+def features_stage() -> Stage:
+    """Describe the picture by a vector to learn from; see :data:`~semwatchd.imaging.features.FEATURES`."""
+    return _stage("features", _measure_features)
 
 
 def _stage(name: str, measure: Callable[[Picture], Measured]) -> Stage:
@@ -157,3 +164,14 @@ def _measure_spectrum(picture: Picture) -> Measured:
         "astigmatism.angle_deg": shape.astigmatism_angle_deg if shape else None,
     }
     return Measured(values=values, expected_nulls=DIRECTION)
+
+
+def _measure_features(picture: Picture) -> Measured:
+    power, table, variance, coarse = (
+        picture.of(tile_power),
+        picture.of(squared_differences),
+        picture.of(image_variance),
+        picture.of(quartered),
+    )
+    values = dict(zip(names("features"), features(power, table, variance, coarse), strict=True))
+    return Measured(values=values, expected_nulls=frozenset(values))

@@ -10,8 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from semwatchd.core.plan import Plan
 
-StageName = Literal["intensity", "sharpness", "spectrum", "scan", "registration"]
+StageName = Literal["intensity", "sharpness", "spectrum", "scan", "registration", "features"]
 KNOWN_STAGES: tuple[StageName, ...] = get_args(StageName)
+
+#: A vector to learn from is no news for the fab: only where a plan asks for it.
+USUAL_STAGES = tuple(name for name in KNOWN_STAGES if name != "features")
 
 
 class PlanSettings(BaseModel):
@@ -21,7 +24,7 @@ class PlanSettings(BaseModel):
 
     stages: Annotated[
         tuple[StageName, ...], Field(min_length=1, description="What is measured, in this order.")
-    ] = KNOWN_STAGES
+    ] = USUAL_STAGES
     reference: Annotated[
         Path | None,
         Field(description="Image that the registration stage measures the shift against; none: no shift."),

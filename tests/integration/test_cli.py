@@ -139,6 +139,15 @@ def test_analyze_answers_every_path_on_a_line_of_its_own_in_order(tmp_path: Path
     assert set(records[0]) == set(records[1])
     assert records[1]["image"]["width"] == 128
     assert records[1]["measurements"]["noise.sigma"] > 0
+    assert "features.pattern_0" not in records[1]["measurements"]
+
+
+def test_analyze_adds_the_vector_to_learn_from_where_it_is_asked_for(tmp_path: Path) -> None:
+    done = semwatchd("analyze", write_image(tmp_path / "a.tif", 1), "--features", "--json")
+    assert done.returncode == 0, done.stderr
+    measured = lines(done.stdout)[0]["measurements"]
+    assert 0 <= measured["features.pattern_0"] <= 1
+    assert measured["noise.sigma"] > 0
 
 
 def test_analyze_for_people_takes_any_name(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from semwatchd.core.plan import DEFAULT_STAGES, Plan
-from semwatchd.pipeline.settings import KNOWN_STAGES, PlanSettings, plan_from
+from semwatchd.pipeline.settings import USUAL_STAGES, PlanSettings, plan_from
 
 PLAN = Plan(reference="/ref/golden.tif", reference_sha256="aa")
 
@@ -26,4 +26,4 @@ def test_the_hash_of_the_default_plan_is_fixed() -> None:
 
 def test_the_default_settings_are_the_default_plan() -> None:
     assert plan_from("default", PlanSettings()) == Plan()
-    assert DEFAULT_STAGES == KNOWN_STAGES
+    assert DEFAULT_STAGES == USUAL_STAGES

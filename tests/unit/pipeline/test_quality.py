@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from semwatchd.pipeline.catalogue import CATALOGUE, names
-from semwatchd.pipeline.quality import intensity_stage, scan_stage, sharpness_stage, spectrum_stage
+from semwatchd.pipeline.quality import (
+    features_stage,
+    intensity_stage,
+    scan_stage,
+    sharpness_stage,
+    spectrum_stage,
+)
 from semwatchd.pipeline.stage import Analysis, run_stages
 from tests.scenes import as_image, grains, photographed
 
@@ -20,7 +26,7 @@ ALL = {name for stage in CATALOGUE for name in names(stage)}
 
 
 def analysed(pixels: NDArray[Any]) -> Analysis:
-    stages = (intensity_stage(), sharpness_stage(), spectrum_stage(), scan_stage())
+    stages = (intensity_stage(), sharpness_stage(), spectrum_stage(), scan_stage(), features_stage())
     return run_stages(as_image(pixels), stages)
 
 
