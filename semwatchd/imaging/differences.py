@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
-import numpy as np
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     Pixels = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
 Lag = tuple[int, int]  #: (rows, columns) between the two pixels of a pair
 DifferenceTable = Mapping[Lag, float]
+Kernel = tuple[tuple[float, ...], ...]  #: rows of taps
 
 #: All lags of the 3 x 3 Sobel kernels, and three along each axis for the noise.
 LAGS: tuple[Lag, ...] = (
@@ -43,7 +45,7 @@ def pairs(shape: tuple[int, ...], lag: Lag) -> int:
     return (shape[0] - lag[0]) * (shape[1] - abs(lag[1]))
 
 
-def kernel_energy(table: DifferenceTable, kernel: NDArray[np.float64]) -> float:
+def kernel_energy(table: DifferenceTable, kernel: Kernel) -> float:
     """Mean squared response of a zero-sum kernel, read off the table instead of filtering.
 
     With the kernel's autocorrelation A, ``mean((k * I)**2) = -1/2 * sum_lag A(lag) D(lag)``. Exact but
@@ -67,9 +69,10 @@ def _mean_squared_difference(pixels: Pixels, lag: Lag) -> float:
     return cv2.norm(here, there, cv2.NORM_L2SQR) / here.size
 
 
-def _autocorrelation(kernel: NDArray[np.float64]) -> dict[Lag, float]:
+@lru_cache(maxsize=8)
+def _autocorrelation(kernel: Kernel) -> dict[Lag, float]:
     """Autocorrelation of a kernel, opposite lags (equal by symmetry) added to the one in the table."""
-    taps = [(index, float(value)) for index, value in np.ndenumerate(kernel) if value]
+    taps = [((y, x), tap) for y, row in enumerate(kernel) for x, tap in enumerate(row) if tap]
     weights: dict[Lag, float] = {}
     for (row_a, column_a), a in taps:
         for (row_b, column_b), b in taps:

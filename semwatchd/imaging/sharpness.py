@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semwatchd.imaging.differences import DifferenceTable, kernel_energy, pairs
+from semwatchd.imaging.differences import DifferenceTable, Kernel, kernel_energy, pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from semwatchd.imaging.differences import Pixels
 
-SOBEL_X = np.array([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
-SOBEL_Y = SOBEL_X.T
+SOBEL_X: Kernel = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
+SOBEL_Y: Kernel = ((-1.0, -2.0, -1.0), (0.0, 0.0, 0.0), (1.0, 2.0, 1.0))
 
 #: What white noise of variance 1 adds to the Tenengrad: the sum of all squared taps of both kernels.
 TENENGRAD_NOISE_GAIN = float(np.square(SOBEL_X).sum() + np.square(SOBEL_Y).sum())

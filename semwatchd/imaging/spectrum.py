@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from typing import TYPE_CHECKING
 
 import cv2
@@ -75,7 +76,7 @@ def tile_power(pixels: Pixels) -> NDArray[np.float64]:
     level = np.float32(cv2.mean(pixels)[0])  # any level drops out; this one keeps the numbers small
     packed = np.zeros((tile, tile), np.float32)
     work = np.empty((tile, tile), np.float32)
-    corners = [(y, x) for y in _starts(pixels.shape[0], tile) for x in _starts(pixels.shape[1], tile)]
+    corners = list(product(*(_starts(length, tile) for length in pixels.shape)))
     for y, x in corners:
         np.subtract(pixels[y : y + tile, x : x + tile], level, out=work)
         cv2.multiply(work, window, dst=work)
@@ -151,7 +152,7 @@ def _hann(tile: int) -> NDArray[np.float32]:
 def _starts(length: int, tile: int) -> list[int]:
     """First pixel of each tile along an axis: as few as cover it, but not too many, evenly spread."""
     tiles = min(MOST_TILES, -(-length // tile))
-    return [round(float(start)) for start in np.linspace(0, length - tile, tiles)]
+    return [(length - tile) * number // max(1, tiles - 1) for number in range(tiles)]
 
 
 def _bandwidth_ring(power: NDArray[np.float64], floor: float) -> int | None:

@@ -31,11 +31,11 @@ def test_the_extremes_of_sixteen_bits_do_not_overflow() -> None:
 
 def test_a_kernels_energy_is_that_of_filtering() -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (600, 600)).astype(np.uint8)
-    difference = np.array([[0.0, 0, 0], [-1, 0, 1], [0, 0, 0]])
+    difference = ((0.0, 0, 0), (-1, 0, 1), (0, 0, 0))
     filtered = np.square(pixels[:, 2:].astype(float) - pixels[:, :-2]).mean()
     assert kernel_energy(squared_differences(pixels), difference) == pytest.approx(filtered)
 
 
 def test_a_kernel_of_sum_zero_does_not_see_a_constant() -> None:
     table = squared_differences(np.full((40, 40), 99, np.uint8))
-    assert kernel_energy(table, np.array([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])) == 0
+    assert kernel_energy(table, ((0.0, 1, 0), (1, -4, 1), (0, 1, 0))) == 0
