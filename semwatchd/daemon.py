@@ -21,6 +21,7 @@ from semwatchd.adapters.http_api import HttpServer, build_app
 from semwatchd.adapters.mounts import on_network
 from semwatchd.adapters.probe import ignore_lease_signal
 from semwatchd.adapters.prometheus import GaugeSnapshot, PrometheusTelemetry
+from semwatchd.adapters.share import StuckHelpers
 from semwatchd.adapters.sql.schema import journal_path, sole_owner
 from semwatchd.adapters.systemd import service_manager
 from semwatchd.audit import Auditor
@@ -111,8 +112,10 @@ class Daemon:
             stack.enter_context(self._auditing())
             stack.enter_context(self._pruning(line))
             stack.enter_context(self._listening(line))
+            stuck: StuckHelpers = {}
             while not self._wishes.stopping:
-                with watching(self._in_force.folders, line, around, self._config.state_dir) as self._lookout:
+                folders = self._in_force.folders
+                with watching(folders, line, around, self._config.state_dir, stuck) as self._lookout:
                     self._turn(line)
                     self._announce_end(line)
         self._log.info("daemon_stopped", failed=self._crew.failed)

@@ -16,7 +16,7 @@ from semwatchd.adapters.canary import DiskCanary, canary_name, had_canaries
 from semwatchd.adapters.listing import DiskListing
 from semwatchd.adapters.mounts import on_network
 from semwatchd.adapters.probe import DiskProbe
-from semwatchd.adapters.share import Share, ShareCanary
+from semwatchd.adapters.share import Share, ShareCanary, StuckHelpers
 from semwatchd.adapters.sql.sightings import SqlSightingLog, reconsider_ignored
 from semwatchd.adapters.watching import WatchedFolders
 from semwatchd.config import Config
@@ -86,12 +86,21 @@ class Lookout:
 
 @contextmanager
 def watching(
-    watched: Sequence[WatchedFolder], line: Line, around: Surroundings, state_dir: Path
+    watched: Sequence[WatchedFolder],
+    line: Line,
+    around: Surroundings,
+    state_dir: Path,
+    stuck: StuckHelpers,
 ) -> Iterator[Lookout]:
     """Watch the folders, and give the line what settles there.
 
     What was settling before is taken up from the journal, and whatever came while nobody watched is found by
     the first scan.
+
+    Parameters
+    ----------
+    stuck
+        Helpers of shares that cannot be ended; kept from one watching to the next.
     """
     _forget_others(watched, around)
     log = SqlSightingLog(
@@ -105,7 +114,7 @@ def watching(
         source = stack.enter_context(_on_this_machine(local, log, around, canary))
         sources = {folder.root: source for folder in local}
         for folder in shared:
-            sources[folder.root] = stack.enter_context(_on_share(folder, log, around, canary))
+            sources[folder.root] = stack.enter_context(_on_share(folder, log, around, canary, stuck))
         yield Lookout(sources)
 
 
@@ -131,10 +140,16 @@ def _on_this_machine(
 
 @contextmanager
 def _on_share(
-    folder: WatchedFolder, log: SightingLog, around: Surroundings, canary: str | None
+    folder: WatchedFolder,
+    log: SightingLog,
+    around: Surroundings,
+    canary: str | None,
+    stuck: StuckHelpers,
 ) -> Iterator[WatchedFolders]:
     """Watch a folder on a share through a process that may hang, from a thread that may wait for it."""
-    share = Share(folder.root, telemetry=around.telemetry, logger=around.log, clock=time.monotonic)
+    share = Share(
+        folder.root, telemetry=around.telemetry, logger=around.log, clock=time.monotonic, stuck=stuck
+    )
     source = WatchedFolders(log.known_in, around.telemetry, around.log)
     # Where there are no events, the scans must hear the canary; elsewhere they must not, or they would hide
     # that the events have ceased.

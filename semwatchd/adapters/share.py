@@ -20,6 +20,10 @@ from semwatchd.core.children import environment
 from semwatchd.core.naming import NameRules
 from semwatchd.core.ports import Completeness, Entry, FileLook, Log, NoAnswerError, Place, Telemetry
 
+StuckHelpers = dict[str, subprocess.Popen[bytes]]
+
+SILENT = "the share does not answer"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareLimits:
@@ -38,6 +42,8 @@ class Share:
     ----------
     clock
         Monotonic seconds.
+    stuck
+        By folder, the killed helpers that the kernel does not let go of: they outlive a reload, and us.
     """
 
     def __init__(
@@ -48,6 +54,7 @@ class Share:
         logger: Log,
         clock: Callable[[], float],
         limits: ShareLimits | None = None,
+        stuck: StuckHelpers | None = None,
     ) -> None:
         self._root = root
         self._telemetry = telemetry
@@ -56,9 +63,9 @@ class Share:
         self._limits = limits or ShareLimits()
         self._turn = threading.Lock()
         self._helper: _Helper | None = None
-        self._dying: subprocess.Popen[bytes] | None = None
+        self._stuck: StuckHelpers = {} if stuck is None else stuck
         self._started = 0
-        self._trouble = ""
+        self._trouble = SILENT
         self._retry_at = clock()
         self._closed = False
 
@@ -137,10 +144,10 @@ class Share:
     def _living(self) -> _Helper:
         if self._closed:
             raise NoAnswerError(errno.ESHUTDOWN, "the folder is watched no more")
-        if self._dying is not None and self._dying.poll() is None:
+        stuck = self._stuck.get(self._root)
+        if stuck is not None and stuck.poll() is None:
             raise NoAnswerError(
-                errno.ETIMEDOUT,
-                f"{self._trouble}; its helper, process {self._dying.pid}, hangs in the kernel",
+                errno.ETIMEDOUT, f"{self._trouble}; its helper, process {stuck.pid}, hangs in the kernel"
             )
         self._bury()
         if self._helper is not None:
@@ -166,7 +173,7 @@ class Share:
         """Kill the helper, and say why as the person reads it who must see to the share."""
         ended = self._end_helper(helper)
         if isinstance(error, TimeoutError):
-            return self._lost("the share does not answer", "hang", ended)
+            return self._lost(SILENT, "hang", ended)
         return self._lost(f"the process that asks the share ended: {ended}", "crash", ended)
 
     def _lost(self, trouble: str, how: str, ended: str) -> NoAnswerError:
@@ -182,14 +189,13 @@ class Share:
         self._helper = None
         status = helper.end(self._limits.death_s)
         if status is None:
-            self._dying = helper.process
+            self._stuck[self._root] = helper.process
             self._telemetry.share_helper_stuck(self._root, stuck=True)
             return "not yet"
         return f"exit code {status}" if status >= 0 else signal.Signals(-status).name
 
     def _bury(self) -> None:
-        if self._dying is not None:
-            self._dying = None
+        if self._stuck.pop(self._root, None) is not None:
             self._telemetry.share_helper_stuck(self._root, stuck=False)
 
 

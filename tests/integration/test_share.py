@@ -176,6 +176,16 @@ def test_no_second_helper_is_started_while_the_kernel_keeps_the_first(
     bench.clock.advance(100 * LIMITS.pause_s)
     with pytest.raises(NoAnswerError, match=rf"process {kept.pid}, hangs in the kernel"):
         bench.share.place(bench.root)
+    reloaded = Share(
+        bench.root,
+        telemetry=bench.telemetry,
+        logger=bench.lines,
+        clock=bench.clock,
+        limits=LIMITS,
+        stuck=bench.share._stuck,
+    )
+    with pytest.raises(NoAnswerError, match="hangs in the kernel"):
+        reloaded.place(bench.root)
     kept.kill()
     kept.wait()
     bench.share.place(bench.root)
