@@ -9,9 +9,10 @@ SEED   ?= 1
 IMAGES ?= 100000
 PENDING ?= 10000
 STARTS ?= 10
+FILES ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check faults soak recovery bench fmt docs clean
+.PHONY: help run test check faults soak recovery burst bench fmt docs clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -38,6 +39,9 @@ soak: $(READY) ## many small images: does the daemon stay as it began; IMAGES=10
 
 recovery: $(READY) ## how soon a killed daemon works again with many jobs waiting; PENDING=10000 STARTS=10
 	$(BIN)/python -m tests.faults.recovery $(PENDING) $(STARTS)
+
+burst: $(READY) ## so many files at once, written and moved in: is each seen soon; FILES=100000
+	$(BIN)/python -m tests.faults.burst $(FILES)
 
 bench: $(READY) ## time the whole line
 	$(BIN)/semwatchd bench pipeline

@@ -24,6 +24,7 @@ from semwatchd.core.paths import escape
 from semwatchd.core.plan import Plan
 from semwatchd.offline.analyze import analyze, as_record
 from semwatchd.offline.backfill import backfill
+from semwatchd.offline.bench_journal import bench_journal
 from semwatchd.offline.benchmark import bench_pipeline
 from semwatchd.offline.demo import run_demo
 from semwatchd.pipeline.settings import plan_from
@@ -162,3 +163,13 @@ def bench_pipeline_command(
     """Time the whole line: images of 1024 x 1024 pixels, all measurements, journal, HTTP delivery."""
     console = Console(stderr=as_json)
     sys.exit(bench_pipeline(images, as_json=as_json, console=console, workers=workers))
+
+
+@bench_app.command("journal")
+def bench_journal_command(
+    images: Annotated[int, typer.Option(min=100, help="Images to take through a new journal.")] = 5000,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the processor time that the journal takes for one image, from first sight to delivery."""
+    bench_journal(images, as_json=as_json, console=Console())

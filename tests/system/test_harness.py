@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import burst
 from tests.faults.recovery import measure
 from tests.faults.run import Report, run
 from tests.faults.soak import Soak
@@ -43,3 +44,11 @@ def test_a_short_soak_reaches_its_end(tmp_path: Path) -> None:
 def test_recovery_with_a_backlog_is_measured(tmp_path: Path) -> None:
     (took_s,) = measure(tmp_path, 40, 1, lambda _: None)
     assert 0 < took_s < 30
+
+
+@pytest.mark.parametrize("drop", [burst.written, burst.moved_in])
+def test_a_small_burst_is_sighted_whole(tmp_path: Path, drop: burst.Drop) -> None:
+    came_to = burst.measure(tmp_path, 60, drop)
+    assert (came_to.files, came_to.lost, came_to.doubled) == (60, 0, 0)
+    assert 0 < came_to.sighted_s <= came_to.jobs_s
+    assert burst.verdict({"written": came_to})["held"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from itertools import starmap
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
 from semwatchd.adapters.sql.prepared import Prepared
-from semwatchd.adapters.sql.rows import job_of
+from semwatchd.adapters.sql.rows import JOB_COLUMNS, JobRow, job_of
 from semwatchd.adapters.sql.tables import OPEN_JOBS, RUNS_ALONE, job, plan
 from semwatchd.core.job import LONGEST_RETRY_S, MAX_ATTEMPTS, ErrorClass, Job, JobState, Lane
 from semwatchd.core.lanes import backfill_share, split_places
@@ -32,7 +32,9 @@ _WHICH_KINDS = Prepared(
     select(*(select(job.c.id).where(*where).exists().label(kind) for kind, where in _KINDS.items()))
 )
 _OLDEST = {
-    kind: select(job, plan.c.document).join(plan).where(*where).order_by(job.c.id).limit(bindparam("most"))
+    kind: Prepared(
+        select(*JOB_COLUMNS).join_from(job, plan).where(*where).order_by(job.c.id).limit(bindparam("most"))
+    )
     for kind, where in _KINDS.items()
 }
 _RETRY_DUE = Prepared(
@@ -63,9 +65,9 @@ def claim(connection: Connection, limit: int, alone: int, turn: int, now: float)
     _RETRY_DUE.run(connection, {"now": now, "latest": now + LONGEST_RETRY_S})
     there = dict(zip(_KINDS, _WHICH_KINDS.first(connection, {}) or (), strict=True))
 
-    def oldest(kind: str, most: int) -> Sequence[Row[Any]]:
+    def oldest(kind: str, most: int) -> Sequence[JobRow]:
         wanted = most and there[kind]
-        return connection.execute(_OLDEST[kind], {"most": most}).all() if wanted else ()
+        return list(starmap(JobRow, _OLDEST[kind].all(connection, {"most": most}))) if wanted else ()
 
     manual = oldest("manual", limit)
     places = limit - len(manual)
@@ -77,8 +79,8 @@ def claim(connection: Connection, limit: int, alone: int, turn: int, now: float)
 
 
 def _start(
-    connection: Connection, company: Sequence[Row[Any]], lonely: Sequence[Row[Any]], now: float
+    connection: Connection, company: Sequence[JobRow], lonely: Sequence[JobRow], now: float
 ) -> Sequence[Job]:
     taken = [(row, False) for row in company] + [(row, True) for row in lonely]
     _START.run_each(connection, [{"this_id": row.id, "now": now} for row, _ in taken])
-    return [replace(job_of(row), attempt=row.attempt + 1, alone=alone) for row, alone in taken]
+    return [job_of(row, attempt=row.attempt + 1, alone=alone) for row, alone in taken]

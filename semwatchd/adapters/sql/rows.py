@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 from sqlalchemy.dialects.sqlite import insert
 
 from semwatchd.adapters.sql import tables
 from semwatchd.adapters.sql.prepared import Prepared
 from semwatchd.core.job import Context, Job, Lane
+from semwatchd.core.paths import unescape
 from semwatchd.core.plan import Plan
 
 CONTEXT_FIELDS = ("tool", "lot", "wafer", "slot", "step", "recipe")
@@ -48,18 +49,51 @@ def plan_of(document: str) -> Plan:
     return Plan(**fields | {"stages": tuple(fields["stages"])})
 
 
-def job_of(row: Row[Any]) -> Job:
+class JobRow(NamedTuple):
+    """What a job is rebuilt from, in the order of :data:`JOB_COLUMNS`; paths as they are written."""
+
+    id: int
+    attempt: int
+    path: str
+    root: str
+    size: int
+    mtime_ns: int
+    lane: str
+    detected_at: float
+    warnings: str
+    tool: str
+    lot: str | None
+    wafer: str | None
+    slot: str | None
+    step: str | None
+    recipe: str | None
+    document: str
+
+
+JOB_COLUMNS = (*(tables.job.c[name] for name in JobRow._fields[:-1]), tables.plan.c.document)
+
+
+def job_of(row: JobRow, *, attempt: int, alone: bool) -> Job:
     """Rebuild a job from its row joined with its plan's."""
     return Job(
         id=row.id,
-        attempt=row.attempt,
-        path=row.path,
-        root=row.root,
+        attempt=attempt,
+        path=unescape(row.path),
+        root=unescape(row.root),
         size=row.size,
         mtime_ns=row.mtime_ns,
         plan=plan_of(row.document),
-        context=Context(**{name: getattr(row, name) for name in CONTEXT_FIELDS}),
+        context=Context(
+            tool=row.tool, lot=row.lot, wafer=row.wafer, slot=row.slot, step=row.step, recipe=row.recipe
+        ),
         lane=Lane(row.lane),
+        alone=alone,
         detected_at=row.detected_at,
-        warnings=tuple(json.loads(row.warnings)),
+        warnings=_warnings_of(row.warnings),
     )
+
+
+@lru_cache(maxsize=64)
+def _warnings_of(document: str) -> tuple[str, ...]:
+    """Read a list that is nearly always empty."""
+    return tuple(json.loads(document))
