@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from semwatchd.imaging.checks import require_frame
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -22,15 +24,9 @@ def quartered(pixels: Pixels) -> NDArray[np.float32]:
     ----------
     pixels
         At least 4 px along both axes. Integer frames are rounded, by less than a level.
-
-    Raises
-    ------
-    ValueError
-        The frame is smaller.
     """
+    require_frame(pixels, COARSE_PX)
     rows, columns = (length // COARSE_PX for length in pixels.shape)
-    if min(rows, columns) < 1:
-        raise ValueError(f"a frame of {pixels.shape} has no pixels at a quarter of its resolution")
     whole = pixels[: rows * COARSE_PX, : columns * COARSE_PX]
     # Two halvings take a tenth of the time of one quartering.
     half = cv2.resize(whole, (columns * 2, rows * 2), interpolation=cv2.INTER_AREA)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import cv2
 
+from semwatchd.imaging.checks import require_frame
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -37,6 +39,7 @@ def squared_differences(pixels: Pixels) -> DifferenceTable:
     -------
     Lag → grey levels squared.
     """
+    require_frame(pixels, 4)
     return {lag: _mean_squared_difference(pixels, lag) for lag in LAGS}
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from semwatchd.imaging.checks import require_samples
+
 if TYPE_CHECKING:
     from semwatchd.imaging.differences import Pixels
 
@@ -27,6 +29,7 @@ def finite_frame(pixels: Pixels) -> FiniteFrame | None:
 
     Integer frames come back as they are.
     """
+    require_samples(pixels)
     if pixels.dtype != np.float32:
         return FiniteFrame(pixels, 0)
     usable = np.abs(pixels) <= LARGEST

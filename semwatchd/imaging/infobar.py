@@ -61,7 +61,14 @@ def find_info_bar(pixels: Samples) -> int:
     ----------
     pixels
         Grey picture (rows, columns), any real dtype.
+
+    Raises
+    ------
+    ValueError
+        The array is not (rows, columns).
     """
+    if pixels.ndim != 2:
+        raise ValueError(f"a picture has rows and columns, and not the shape {pixels.shape}")
     height, width = pixels.shape
     if min(height, width) < _MIN_SIDE:
         return 0

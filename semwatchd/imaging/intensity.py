@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from semwatchd.imaging.checks import require_frame
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -47,6 +49,7 @@ class Intensity:
 
 def grey_levels(pixels: Pixels) -> GreyLevels:
     """Histogram of a frame without its empty bins: exact for integers, every value its own for float."""
+    require_frame(pixels)
     if pixels.dtype == np.float32:
         values, occurrences = np.unique(pixels, return_counts=True)
         return GreyLevels(levels=values.astype(np.float64), counts=occurrences.astype(np.float64))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import cv2
 
+from semwatchd.imaging.checks import require_frame
 from semwatchd.imaging.differences import DifferenceTable
 
 if TYPE_CHECKING:
@@ -56,7 +57,15 @@ def variogram(pixels: Pixels, axis: Literal["x", "y"], lags: int, every: int = 1
         Longer than ``lags`` along the axis.
     every
         Only pairs that begin in every so-manieth row are counted.
+
+    Raises
+    ------
+    ValueError
+        The frame is too short for the lags.
     """
+    require_frame(pixels)
+    if lags >= pixels.shape[0 if axis == "y" else 1]:
+        raise ValueError(f"a frame of shape {pixels.shape} has no pairs {lags} px apart along {axis}")
     gammas = []
     for lag in range(1, lags + 1):
         here, there = (pixels[:-lag], pixels[lag:]) if axis == "y" else (pixels[:, :-lag], pixels[:, lag:])

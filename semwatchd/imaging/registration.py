@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from semwatchd.imaging.certainty import certainty
+from semwatchd.imaging.checks import require_frame
 from semwatchd.imaging.correlation import Sought, overlap_ncc, prepare_overlap, prepare_sought
 from semwatchd.imaging.peak import Anchor, Peak, anchor, climb
 
@@ -81,6 +82,7 @@ def prepare_reference(pixels: Pixels) -> Reference:
     pixels
         Finite, at least 16 px along both axes.
     """
+    require_frame(pixels, MIN_SIZE_PX)
     levels = _levels(pixels)
     return Reference(
         pixels=pixels,
@@ -100,6 +102,7 @@ def register(reference: Reference, pixels: Pixels) -> Shift | None:
     pixels
         Finite, at least 16 px along both axes. If the sizes differ, the top left part that both have is used.
     """
+    require_frame(pixels, MIN_SIZE_PX)
     if pixels.shape != reference.pixels.shape:
         rows, columns = (min(sizes) for sizes in zip(pixels.shape, reference.pixels.shape, strict=True))
         pixels, reference = pixels[:rows, :columns], prepare_reference(reference.pixels[:rows, :columns])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from semwatchd.imaging.checks import require_frame
 from semwatchd.imaging.coarse import COARSE_PX
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def edge_resolution_px(pixels: Pixels, coarse: Floats, noise_variance: float) ->
     ----------
     The edge's profile by projection: Reichenbach, Park & Narayanswamy 1991, 10.1117/12.55783.
     """
+    require_frame(pixels)
     if min(pixels.shape) < MIN_SIZE_PX:
         return None
     edges = _find_edges(coarse, noise_variance)
@@ -78,6 +80,8 @@ def edge_resolution_px(pixels: Pixels, coarse: Floats, noise_variance: float) ->
     profile = _mean_profile(_profiles(pixels, edges))
     slope = float((profile[2:] - profile[:-2])[REACH_PX - 1 - CREST_PX : REACH_PX + CREST_PX].max() / 2)
     height = float(profile[REACH_PX:].max() - profile[: REACH_PX + 1].min())
+    if not slope > 0:
+        return None
     width2_px2 = (height / slope) ** 2 / (2 * math.pi) - SAMPLING_PX2
     return RISE * math.sqrt(width2_px2) if width2_px2 > 0 else None
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, cast
 import cv2
 import numpy as np
 
+from semwatchd.imaging.checks import require_frame
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -58,7 +60,14 @@ class Charging:
 
 
 def thinned(pixels: Pixels) -> Floats:
-    """All rows, and for every four columns the mean of the middle two; grey levels."""
+    """All rows, and for every four columns the mean of the middle two; grey levels.
+
+    Parameters
+    ----------
+    pixels
+        At least 4 px along both axes.
+    """
+    require_frame(pixels, THIN)
     rows, columns = pixels.shape
     size = (max(1, columns // THIN), rows)
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32)

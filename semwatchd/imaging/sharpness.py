@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from semwatchd.imaging.checks import require_frame
 from semwatchd.imaging.differences import DifferenceTable, Kernel, kernel_energy, pairs
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def laplacian_variance(pixels: Pixels, table: DifferenceTable) -> float:
     ----------
     Pech-Pacheco et al. 2000, 10.1109/ICPR.2000.903548.
     """
+    require_frame(pixels, 4)
     axial, double, diagonal = (
         sum(table[lag] * pairs(pixels.shape, lag) for lag in lags)
         for lags in (((0, 1), (1, 0)), ((0, 2), (2, 0)), ((1, 1), (1, -1)))

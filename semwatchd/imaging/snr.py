@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from semwatchd.imaging.checks import require_frame
+
 if TYPE_CHECKING:
     from semwatchd.imaging.differences import Pixels
 
@@ -18,6 +20,7 @@ def image_variance(pixels: Pixels) -> float:
     From the sums of grey levels and their squares, exact for integers; a float frame has its mean taken off
     first. (OpenCV's ``meanStdDev`` loses 2 % of a 16-bit frame's variance where the pedestal is large.)
     """
+    require_frame(pixels)
     frame = pixels - np.float32(cv2.mean(pixels)[0]) if pixels.dtype == np.float32 else pixels
     mean = cv2.mean(frame)[0]
     return max(0.0, cv2.norm(frame, cv2.NORM_L2SQR) / frame.size - mean * mean)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from semwatchd.imaging.checks import require_frame
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -71,6 +73,7 @@ def tile_power(pixels: Pixels) -> NDArray[np.float64]:
     ----------
     Welch 1967, 10.1109/TAU.1967.1161901.
     """
+    require_frame(pixels, 16)
     tile = tile_size(pixels.shape)
     window = _hann(tile)
     level = np.float32(cv2.mean(pixels)[0])  # any level drops out; this one keeps the numbers small

@@ -16,8 +16,8 @@ code.
 ABOUT = {
     "features": """\
 A vector to learn from. Only where a plan names the stage, or with `analyze --features`. Nothing in it depends
-on gain or offset. Tones, patterns and unevenness are taken at a quarter of the resolution, where there is less
-noise.
+on gain or offset. Tones, patterns and unevenness are taken at a quarter of the resolution, where there is
+less noise.
 """,
     "scan": """\
 Each line against the mean of its two neighbours. x runs along the lines.
