@@ -20,7 +20,7 @@ SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM
 
 #: glibc returns large freed blocks to the kernel, which then clears every page of the next picture again: a
 #: quarter of the time that a picture of 8 MB takes. So much stays with the worker instead.
-KEEPS_FREED_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
+KEEPS_FREED_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)}
 
 LAST_BREATH_S = 0.5  # from a closed pipe to the end of its process, whose own exit code is worth knowing
 BURY_S = 2.0  # a killed process that is still there hangs in the kernel; nobody waits for it
