@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PEERS  := $(VENV)/.peers
 
 CYCLES ?= 25
 SEED   ?= 1
@@ -10,12 +11,13 @@ IMAGES ?= 100000
 PENDING ?= 10000
 STARTS ?= 10
 FILES ?= 100000
+SCALE  ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check faults soak recovery burst bench fmt docs clean
+.PHONY: help run test check faults soak recovery burst bench bench-docs fmt docs clean
 
 help: ## say what can be made
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 run: $(READY) ## see it work: a simulated microscope, the daemon, a receiver; ends by itself
 	$(BIN)/semwatchd demo
@@ -23,7 +25,7 @@ run: $(READY) ## see it work: a simulated microscope, the daemon, a receiver; en
 test: $(READY) ## run all tests
 	$(BIN)/pytest
 
-check: $(READY) ## format, lint, spelling, types, import contracts, tests: what CI runs
+check: $(PEERS) ## format, lint, spelling, types, import contracts, tests: what CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
@@ -43,8 +45,13 @@ recovery: $(READY) ## how soon a killed daemon works again with many jobs waitin
 burst: $(READY) ## so many files at once, written and moved in: is each seen soon; FILES=100000
 	$(BIN)/python -m tests.faults.burst $(FILES)
 
-bench: $(READY) ## time the whole line
+bench: $(PEERS) ## cost of an image and throughput, beside the plain recipe and other libraries
+	$(BIN)/semwatchd bench measure
+	$(BIN)/semwatchd bench load
 	$(BIN)/semwatchd bench pipeline
+
+bench-docs: $(PEERS) ## measure everything, and write docs/benchmarks.md anew; best on an idle machine; SCALE=1
+	$(BIN)/python -m semwatchd.offline.bench.page docs $(SCALE)
 
 fmt: $(READY) ## format, and mend what the linter can mend
 	$(BIN)/ruff format .
@@ -64,3 +71,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[models]' --group dev
 	touch $(READY)
+
+$(PEERS): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bench]"
+	touch $(PEERS)

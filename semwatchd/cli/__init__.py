@@ -6,12 +6,13 @@ import sys
 
 import typer
 
+from semwatchd.cli.bench import bench_app
 from semwatchd.cli.care import journal_app
 from semwatchd.cli.debug import debug_command
 from semwatchd.cli.exits import CONFIGURATION, TRY_LATER, USAGE
 from semwatchd.cli.journal import audit_command, outbox_app, quarantine_app, status_command
 from semwatchd.cli.learning import synth_command
-from semwatchd.cli.offline import analyze_command, backfill_command, bench_app, demo_command
+from semwatchd.cli.offline import analyze_command, backfill_command, demo_command
 from semwatchd.cli.service import config_app, healthcheck_command, install_service_command, run_command
 from semwatchd.core.errors import ConfigError, EnvironmentFault
 from semwatchd.core.paths import one_line

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,12 +23,8 @@ from semwatchd.core.paths import escape
 from semwatchd.core.plan import Plan
 from semwatchd.offline.analyze import analyze, as_record
 from semwatchd.offline.backfill import backfill
-from semwatchd.offline.bench_journal import bench_journal
-from semwatchd.offline.benchmark import bench_pipeline
 from semwatchd.offline.demo import run_demo
 from semwatchd.pipeline.settings import plan_from
-
-bench_app = typer.Typer(help="Measure the product itself.", no_args_is_help=True)
 
 
 def demo_command(
@@ -151,25 +146,3 @@ def backfill_command(
         for name, value in summary.as_document().items():
             print(f"{name}: {value}")
     raise typer.Exit(summary.exit_code)
-
-
-@bench_app.command("pipeline")
-def bench_pipeline_command(
-    images: Annotated[int, typer.Option(min=10, help="Images to push through.")] = 2000,
-    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; default automatic.")] = None,
-    *,
-    as_json: JsonOption = False,
-) -> None:
-    """Time the whole line: images of 1024 x 1024 pixels, all measurements, journal, HTTP delivery."""
-    console = Console(stderr=as_json)
-    sys.exit(bench_pipeline(images, as_json=as_json, console=console, workers=workers))
-
-
-@bench_app.command("journal")
-def bench_journal_command(
-    images: Annotated[int, typer.Option(min=100, help="Images to take through a new journal.")] = 5000,
-    *,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure the processor time that the journal takes for one image, from first sight to delivery."""
-    bench_journal(images, as_json=as_json, console=Console())

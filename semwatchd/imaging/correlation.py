@@ -92,7 +92,8 @@ def phase_correlation(reference: Frame, moved: Frame) -> tuple[float, float, flo
     Kuglin & Hines 1975; OpenCV ``phaseCorrelate``.
     """
     window = cv2.createHanningWindow((reference.shape[1], reference.shape[0]), cv2.CV_32F)
-    (dx, dy), response = cv2.phaseCorrelate(reference, moved, window)
+    # OpenCV 5 lays the window on its arguments themselves where their size suits its transform.
+    (dx, dy), response = cv2.phaseCorrelate(reference.copy(), moved.copy(), window)
     return float(dx), float(dy), float(response)
 
 

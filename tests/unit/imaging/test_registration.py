@@ -172,6 +172,15 @@ def test_plain_phase_correlation_finds_an_easy_shift() -> None:
     assert (dx, dy) == pytest.approx((5.0, 0.0), abs=0.2)
 
 
+def test_plain_phase_correlation_leaves_its_frames_as_they_were() -> None:
+    a, b = (grains(256).frame(dx).astype(np.float32) for dx in (0.0, 5.0))
+    before = a.copy(), b.copy()
+    once, again = phase_correlation(a, b), phase_correlation(a, b)
+    assert once == again
+    assert np.array_equal(a, before[0])
+    assert np.array_equal(b, before[1])
+
+
 def real_pairs() -> list[dict[str, Any]]:
     if not REAL.is_dir():
         return []
