@@ -9,13 +9,14 @@ import cv2
 
 from semwatchd.adapters.reader import decode
 from semwatchd.adapters.source import read_once
-from semwatchd.core.errors import DataError, EnvironmentFault
+from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError, FileGoneError
 from semwatchd.core.image import SemImage
+from semwatchd.core.job import Earlier, Job
 from semwatchd.core.plan import Plan
 from semwatchd.core.ports import Decoder
 from semwatchd.engine.settings import WorkerSettings
 from semwatchd.engine.worker import Analyse, analyse
-from semwatchd.pipeline.build import build_stages
+from semwatchd.pipeline.build import Compared, build_stages
 from semwatchd.pipeline.stage import Stage
 
 PLANS_KEPT = 8  # built plans per worker; each holds its reference's spectra
@@ -28,12 +29,27 @@ def build(settings: WorkerSettings) -> Analyse:
     return partial(analyse, read=read_once, decode=decode_bounded, stages_of=_stages_of(decode_bounded))
 
 
-def _stages_of(decode_bounded: Decoder) -> Callable[[Plan], Sequence[Stage]]:
+def _stages_of(decode_bounded: Decoder) -> Callable[[Job], Sequence[Stage]]:
     @lru_cache(maxsize=PLANS_KEPT)
-    def stages_of(plan: Plan) -> Sequence[Stage]:
-        return build_stages(plan, _load_reference(plan, decode_bounded))
+    def built(plan: Plan, earlier: Earlier | None) -> Sequence[Stage]:
+        reference = _load_reference(plan, decode_bounded)
+        if earlier is None:
+            return build_stages(plan, reference)
+        return build_stages(plan, reference, _load_earlier(earlier, decode_bounded))
 
-    return stages_of
+    return lambda job: built(job.plan, job.reference)
+
+
+def _load_earlier(earlier: Earlier, decode_bounded: Decoder) -> Compared:
+    """Read an earlier image of the lot, or say why it cannot be used; that spoils no other measurement."""
+    try:
+        source = read_once(earlier.path)
+        if (source.size, source.mtime_ns) != (earlier.size, earlier.mtime_ns):
+            why = f"the reference {earlier.path} was written to after it had settled"
+            return Compared(path=earlier.path, image=why)
+        return Compared(path=earlier.path, image=decode_bounded(source))
+    except (FileGoneError, FileChangedError, DataError) as error:
+        return Compared(path=earlier.path, image=f"the reference {earlier.path} cannot be used: {error}")
 
 
 def _load_reference(plan: Plan, decode_bounded: Decoder) -> SemImage | None:

@@ -27,7 +27,7 @@ from semwatchd.core.plan import Plan
 from semwatchd.engine.relay import RelaySettings
 from semwatchd.engine.settings import AuditSettings, QueueSettings, RetentionSettings, WorkerSettings
 from semwatchd.engine.watched import WatchSettings, overlapping_roots
-from semwatchd.pipeline.settings import PlanSettings, plan_from
+from semwatchd.pipeline.settings import PlanSettings, RegistrationSettings, plan_from
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -246,6 +246,8 @@ def _section(loc: Sequence[int | str]) -> type[BaseModel]:
             return HttpSettings
         case ["destinations", _, "filedrop", *_]:
             return FileDropSettings
+        case ["plans", _, "registration", _, *_]:
+            return RegistrationSettings
         case [section, _, *_] if section in SECTIONS:
             return SECTIONS[str(section)]
         case _:

@@ -7,7 +7,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from semwatchd.core.job import LONGEST_RETRY_S, MAX_ATTEMPTS, ErrorClass, Failure, Job, JobState, Lane, Result
+from semwatchd.core.job import (
+    LONGEST_RETRY_S,
+    MAX_ATTEMPTS,
+    Earlier,
+    ErrorClass,
+    Failure,
+    Job,
+    JobState,
+    Lane,
+    Result,
+)
 from semwatchd.core.lanes import backfill_share, split_places
 from semwatchd.core.ports import Ending, RenderedEvent
 
@@ -53,7 +63,21 @@ class MemoryJobStore:
         for row in taken:
             row.job = replace(row.job, attempt=row.job.attempt + 1, alone=row.runs_alone)
             row.state = JobState.CPU_RUNNING
-        return _done([row.job for row in taken])
+        return _done([self._with_earlier(row.job) for row in taken])
+
+    def _with_earlier(self, job: Job) -> Job:
+        unfit = {JobState.QUARANTINED, JobState.CANCELLED, JobState.DUPLICATE}
+        lot = [
+            row.job
+            for number, row in sorted(self.rows.items())
+            if number < job.id and row.state not in unfit
+            if (row.job.plan.plan_hash, row.job.context.tool, row.job.context.lot)
+            == (job.plan.plan_hash, job.context.tool, job.context.lot)
+        ]
+        if job.plan.against == "golden" or not lot:
+            return job
+        chosen = lot[0 if job.plan.against == "first_of_lot" else -1]
+        return replace(job, reference=Earlier(path=chosen.path, size=chosen.size, mtime_ns=chosen.mtime_ns))
 
     def _in_company(self, queued: list[JobRow], limit: int) -> list[JobRow]:
         manual, live, backfill = (

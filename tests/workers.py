@@ -11,7 +11,6 @@ from pathlib import PurePosixPath
 from semwatchd.core.errors import DataError
 from semwatchd.core.image import SemImage
 from semwatchd.core.job import Job
-from semwatchd.core.plan import Plan
 from semwatchd.core.ports import SourceFile
 from semwatchd.engine.worker import Analyse, analyse
 from semwatchd.pipeline.stage import Measured, Stage
@@ -61,7 +60,7 @@ def _decode(source: SourceFile) -> SemImage:
     return SemImage(pixels=None, facts=FACTS)  # type: ignore[arg-type] # nobody looks at pixels here
 
 
-def _stages_of(plan: Plan) -> tuple[Stage, ...]:
+def _stages_of(job: Job) -> tuple[Stage, ...]:
     kept = ("NOTIFY_SOCKET", "WATCHDOG_PID", "OMP_NUM_THREADS", "MALLOC_MMAP_THRESHOLD_")
     names = tuple(name for name in kept if name in os.environ)
     return (Stage(name="environment", measure=lambda _: Measured(warnings=names)),)

@@ -65,7 +65,8 @@ def _plan(settings: Config, name: str, reference: Path | None) -> Plan:
         raise ConfigError([f"--plan: there is no plan {name!r} (allowed: {', '.join(settings.plans)})"])
     chosen = settings.plans[name]
     if reference is not None:
-        chosen = chosen.model_copy(update={"reference": reference})
+        how = chosen.registration.model_copy(update={"against": "golden"})
+        chosen = chosen.model_copy(update={"reference": reference, "registration": how})
     try:
         return plan_from(name, chosen)
     except OSError as error:

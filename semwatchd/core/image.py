@@ -69,8 +69,8 @@ class RegistrationStatus(StrEnum):
 class Registration:
     """Displacement of the picture's content from the reference to this image.
 
-    +x is to the right, +y is down; ``sigma_*`` is one standard deviation. All four are None when
-    the registration failed.
+    +x is to the right, +y is down; ``sigma_*`` is one standard deviation, None where the method gives none.
+    All four are None when the registration failed.
     """
 
     reference: str  #: path of the reference image

@@ -86,6 +86,15 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """An earlier image that this one is compared with, as it was when it had settled."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One image to be measured under one plan. A worker needs nothing else but the shared disk."""
 
@@ -98,6 +107,7 @@ class Job:
     plan: Plan
     context: Context
     lane: Lane = Lane.LIVE
+    reference: Earlier | None = None  #: where the plan compares with an earlier image, and there is one
     alone: bool = False  #: nothing may be measured beside it, so that it takes no other job down with it
     detected_at: float | None = None  #: epoch seconds of the first sight of the file
     warnings: tuple[str, ...] = ()  #: what intake already knows, e.g. that the tail is all zero

@@ -10,6 +10,9 @@ from functools import cached_property
 #: Raised by one whenever a stage's numbers change meaning, so that older results are found outdated.
 MEASUREMENT_VERSION = 2
 
+#: What came later leaves the hash of plans that do not use it as it was.
+_CAME_LATER = {"method": "weighted", "against": "golden"}
+
 DEFAULT_STAGES = ("intensity", "sharpness", "spectrum", "scan", "registration")
 
 
@@ -21,11 +24,16 @@ class Plan:
     stages: tuple[str, ...] = DEFAULT_STAGES
     reference: str | None = None  #: path of the reference image; None leaves registration out
     reference_sha256: str | None = None  #: of the reference's bytes, so a changed picture is a changed plan
+    method: str = "weighted"  #: how the shift is found, or "phase_correlation"
+    against: str = "golden"  #: what it is measured against: the reference, "first_of_lot" or "previous"
 
     @cached_property
     def plan_hash(self) -> str:
         """SHA-256 over the canonical JSON of everything that can change a number (16 hex digits)."""
         content = asdict(self) | {"measurement_version": MEASUREMENT_VERSION}
         del content["name"], content["reference"]
+        for field, default in _CAME_LATER.items():
+            if content[field] == default:
+                del content[field]
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]

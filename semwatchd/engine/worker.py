@@ -23,7 +23,6 @@ from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError,
 from semwatchd.core.failpoints import failpoint
 from semwatchd.core.job import ErrorClass, Evidence, Failure, Job, Outcome, Result
 from semwatchd.core.paths import one_line
-from semwatchd.core.plan import Plan
 from semwatchd.core.ports import Decoder, FileReader, SourceFile
 from semwatchd.engine.messages import Ready, Reply, Setup
 from semwatchd.engine.slots import note
@@ -37,7 +36,7 @@ _OOM_SCORE = "300"  # when memory runs out, a worker goes before the supervisor
 
 
 def analyse(
-    job: Job, read: FileReader, decode: Decoder, stages_of: Callable[[Plan], Sequence[Stage]]
+    job: Job, read: FileReader, decode: Decoder, stages_of: Callable[[Job], Sequence[Stage]]
 ) -> Outcome:
     """Read, decode and measure one image. Whatever happens becomes an outcome."""
     source: SourceFile | None = None
@@ -50,7 +49,7 @@ def analyse(
         image = decode(source)
         read_ms = (time.perf_counter() - start) * 1e3
         read_cpu_ms = (time.thread_time() - cpu_start) * 1e3
-        analysis = run_stages(image, stages_of(job.plan))
+        analysis = run_stages(image, stages_of(job))
     except Exception as error:  # noqa: BLE001 — one bad image never stops the line
         return _failure(job, error, source)
     return Result(

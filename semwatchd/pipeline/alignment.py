@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from semwatchd.core.image import Registration, RegistrationStatus, SemImage
 from semwatchd.imaging.finite import finite_frame
-from semwatchd.imaging.registration import MIN_SIZE_PX, Reference, Shift, prepare_reference, register
+from semwatchd.imaging.registration import (
+    MIN_SIZE_PX,
+    PlainShift,
+    Reference,
+    Shift,
+    prepare_reference,
+    register,
+    register_by_phase,
+)
 from semwatchd.pipeline.stage import Measured, Picture, Stage
 
 SAME_SCALE = 0.005  # relative; at a shift of 100 px that is half a pixel
@@ -14,7 +23,7 @@ SAME_SCALE = 0.005  # relative; at a shift of 100 px that is half a pixel
 REPEATS = "the pattern repeats: a shift by whole periods fits nearly as well as the one given"
 
 
-def registration_stage(reference: SemImage, reference_path: str) -> Stage:
+def registration_stage(reference: SemImage, reference_path: str, method: str = "weighted") -> Stage:
     """Make the stage that finds the shift from ``reference`` to each picture.
 
     What depends on the reference alone is computed here, once.
@@ -23,17 +32,42 @@ def registration_stage(reference: SemImage, reference_path: str) -> Stage:
     ----------
     reference_path
         Path of the reference picture, repeated in each result.
+    method
+        "weighted", or "phase_correlation": without an uncertainty, and for comparison only.
     """
     prepared, notice = _prepared(reference)
 
     def measure(picture: Picture) -> Measured:
         if prepared is None:
             return _failed(reference_path, notice)
-        shift, warnings = _shift(prepared, picture)
+        found, warnings = _found(prepared, picture, method)
         warnings += _scale_warning(reference, picture.image)
-        if shift is None:
+        if found is None:
             return _failed(reference_path, *warnings)
-        return Measured(registration=_registration(shift, reference_path), warnings=warnings)
+        return Measured(registration=_registration(found, reference_path), warnings=warnings)
+
+    return Stage(name="registration", measure=measure)
+
+
+def earlier_stage(reference: SemImage | str, reference_path: str, method: str) -> Stage:
+    """Make the stage that compares with an earlier image of the lot.
+
+    Unlike a golden picture nobody has looked at it, so the least doubt is a failure.
+
+    Parameters
+    ----------
+    reference
+        The earlier image, or why it cannot be used.
+    """
+    if isinstance(reference, str):
+        return Stage(name="registration", measure=lambda _: _failed(reference_path, reference))
+    compare = registration_stage(reference, reference_path, method).measure
+
+    def measure(picture: Picture) -> Measured:
+        shapes = picture.image.pixels.shape, reference.pixels.shape
+        if shapes[0] != shapes[1]:
+            return _failed(reference_path, f"{_sizes(*shapes)}: not compared")
+        return compare(picture)
 
     return Stage(name="registration", measure=measure)
 
@@ -48,24 +82,32 @@ def _prepared(reference: SemImage) -> tuple[Reference | None, str]:
     return (prepared, "") if prepared.levels else (None, "the reference picture has no contrast")
 
 
-def _shift(reference: Reference, picture: Picture) -> tuple[Shift | None, tuple[str, ...]]:
+def _found(
+    reference: Reference, picture: Picture, method: str
+) -> tuple[Shift | PlainShift | None, tuple[str, ...]]:
     image, frame = picture.image, picture.of(finite_frame)
     if min(image.pixels.shape) < MIN_SIZE_PX:
         return None, (f"the picture is smaller than {MIN_SIZE_PX} px and was not registered",)
     if frame is None:
         return None, ("no pixel holds a finite number; the picture was not registered",)
-    shift = register(reference, frame.pixels)
+    found: Shift | PlainShift | None
+    if method == "phase_correlation":
+        found = register_by_phase(reference.pixels, frame.pixels)
+    else:
+        found = register(reference, frame.pixels)
     warnings = []
     if image.pixels.shape != reference.pixels.shape:
-        sizes = [f"{columns} x {rows}" for rows, columns in (image.pixels.shape, reference.pixels.shape)]
-        warnings.append(
-            f"picture ({sizes[0]}) and reference ({sizes[1]}) differ in size: top left parts compared"
-        )
-    if shift is None:
+        warnings.append(f"{_sizes(image.pixels.shape, reference.pixels.shape)}: top left parts compared")
+    if found is None:
         warnings.append("the reference was not found again in this picture")
-    elif shift.ambiguous:
+    elif isinstance(found, Shift) and found.ambiguous:
         warnings.append(REPEATS)
-    return shift, tuple(warnings)
+    return found, tuple(warnings)
+
+
+def _sizes(picture: tuple[int, ...], reference: tuple[int, ...]) -> str:
+    ours, theirs = (f"{columns} x {rows}" for rows, columns in (picture, reference))
+    return f"picture ({ours}) and reference ({theirs}) differ in size"
 
 
 def _scale_warning(reference: SemImage, image: SemImage) -> tuple[str, ...]:
@@ -76,18 +118,21 @@ def _scale_warning(reference: SemImage, image: SemImage) -> tuple[str, ...]:
     return (f"pixel size {ours:.5g} nm differs from the reference's {theirs:.5g} nm: the shift is doubtful",)
 
 
-def _registration(shift: Shift, reference_path: str) -> Registration:
-    located = not (shift.weak_axis or shift.ambiguous)
-    status = RegistrationStatus.OK if located else RegistrationStatus.WEAK_AXIS
-    return Registration(
+def _registration(found: Shift | PlainShift, reference_path: str) -> Registration:
+    plain = Registration(
         reference=reference_path,
-        dx_px=shift.dx_px,
-        dy_px=shift.dy_px,
-        sigma_x_px=shift.sigma_x_px,
-        sigma_y_px=shift.sigma_y_px,
-        quality=shift.quality,
-        status=status,
+        dx_px=found.dx_px,
+        dy_px=found.dy_px,
+        sigma_x_px=None,
+        sigma_y_px=None,
+        quality=found.quality,
+        status=RegistrationStatus.OK,
     )
+    if isinstance(found, PlainShift):
+        return plain
+    located = not (found.weak_axis or found.ambiguous)
+    status = RegistrationStatus.OK if located else RegistrationStatus.WEAK_AXIS
+    return replace(plain, sigma_x_px=found.sigma_x_px, sigma_y_px=found.sigma_y_px, status=status)
 
 
 def _failed(reference_path: str, *warnings: str) -> Measured:

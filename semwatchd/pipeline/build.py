@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from semwatchd.core.errors import ConfigError
 from semwatchd.core.image import SemImage
 from semwatchd.core.plan import Plan
-from semwatchd.pipeline.alignment import registration_stage
+from semwatchd.pipeline.alignment import earlier_stage, registration_stage
 from semwatchd.pipeline.quality import (
     features_stage,
     intensity_stage,
@@ -28,13 +29,25 @@ ALONE: dict[str, Callable[[], Stage]] = {
 }
 
 
-def build_stages(plan: Plan, reference: SemImage | None) -> tuple[Stage, ...]:
-    """Build the stages of ``plan``, in its order; registration only where the plan has a reference.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """An earlier image that the plan's pictures are compared with."""
+
+    path: str
+    image: SemImage | str  #: or why it cannot be used
+
+
+def build_stages(
+    plan: Plan, reference: SemImage | None, earlier: Compared | None = None
+) -> tuple[Stage, ...]:
+    """Build the stages of ``plan``, in its order; registration only where there is something to compare with.
 
     Parameters
     ----------
     reference
         The decoded picture at ``plan.reference``; None where the plan has none.
+    earlier
+        What stands in for it in a plan that compares with earlier images; None for a lot's first.
 
     Raises
     ------
@@ -48,15 +61,21 @@ def build_stages(plan: Plan, reference: SemImage | None) -> tuple[Stage, ...]:
     ]
     if problems:
         raise ConfigError(problems)
-    built = (_build(name, plan, reference) for name in plan.stages)
+    built = (_build(name, plan, reference, earlier) for name in plan.stages)
     return tuple(stage for stage in built if stage is not None)
 
 
-def _build(name: str, plan: Plan, reference: SemImage | None) -> Stage | None:
+def _build(name: str, plan: Plan, reference: SemImage | None, earlier: Compared | None) -> Stage | None:
     if name in ALONE:
         return ALONE[name]()
+    return _registration(plan, reference, earlier)
+
+
+def _registration(plan: Plan, reference: SemImage | None, earlier: Compared | None) -> Stage | None:
+    if earlier is not None:
+        return earlier_stage(earlier.image, earlier.path, plan.method)
     if plan.reference is None:
         return None
     if reference is None:
         raise ConfigError([f"plan {plan.name!r}: the reference picture {plan.reference} was not loaded"])
-    return registration_stage(reference, plan.reference)
+    return registration_stage(reference, plan.reference, plan.method)

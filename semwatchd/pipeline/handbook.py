@@ -31,14 +31,16 @@ Power spectrum by Welch's method on up to 3 x 3 Hann-windowed tiles of up to 256
 REGISTRATION = """\
 ## Stage `registration`
 
-Not among the measurements, but beside them as `registration`; only with a reference.
+Not among the measurements, but beside them as `registration`; only with a reference, or an earlier image
+of the lot.
 
 | Name | Unit | Range | What it is |
 |---|---|---|---|
 | `dx_px`, `dy_px` | px | up to about half the frame | Displacement of the content from the reference \
 to this image; +x right, +y down. |
 | `sigma_x_px`, `sigma_y_px` | px | 0 or more | One standard deviation, from the scatter of the phases \
-about the fit. |
+about the fit; `null` by plain \
+phase correlation. |
 | `quality` | 1 | -1 to 1 | Normalised cross-correlation of the overlap. |
 | `status` | | `ok`, `weak_axis`, `failed` | How far it may be trusted; \
 see [states.md](states.md#registration). |

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from semwatchd.core.plan import Plan
 
@@ -15,6 +16,21 @@ KNOWN_STAGES: tuple[StageName, ...] = get_args(StageName)
 
 #: A vector to learn from is no news for the fab: only where a plan asks for it.
 USUAL_STAGES = tuple(name for name in KNOWN_STAGES if name != "features")
+
+
+class RegistrationSettings(BaseModel):
+    """How the shift is found, and against what."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Annotated[
+        Literal["weighted", "phase_correlation"],
+        Field(description="How the shift is found; plain phase correlation is there for comparison."),
+    ] = "weighted"
+    against: Annotated[
+        Literal["golden", "first_of_lot", "previous"],
+        Field(description="Compare with the plan's reference, or with an earlier image of the same lot."),
+    ] = "golden"
 
 
 class PlanSettings(BaseModel):
@@ -29,6 +45,19 @@ class PlanSettings(BaseModel):
         Path | None,
         Field(description="Image that the registration stage measures the shift against; none: no shift."),
     ] = None
+    registration: Annotated[
+        RegistrationSettings, Field(description="How the shift is found, and against what.")
+    ] = RegistrationSettings()
+
+    @model_validator(mode="after")
+    def _one_reference(self) -> Self:
+        against = self.registration.against
+        if self.reference is not None and against != "golden":
+            raise ValueError(
+                f"a reference is named, but registration.against = {against!r} compares with earlier images; "
+                "leave one of them out"
+            )
+        return self
 
 
 def plan_from(name: str, settings: PlanSettings) -> Plan:
@@ -39,12 +68,10 @@ def plan_from(name: str, settings: PlanSettings) -> Plan:
     OSError
         The reference cannot be read.
     """
+    how = settings.registration
+    plan = Plan(name=name, stages=settings.stages, method=how.method, against=how.against)
     if settings.reference is None:
-        return Plan(name=name, stages=settings.stages)
+        return plan
     reference_sha256 = hashlib.sha256(settings.reference.read_bytes()).hexdigest()
-    return Plan(
-        name=name,
-        stages=settings.stages,
-        reference=str(settings.reference.absolute()),
-        reference_sha256=reference_sha256,
-    )
+    path = str(settings.reference.absolute())
+    return replace(plan, reference=path, reference_sha256=reference_sha256)

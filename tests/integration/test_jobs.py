@@ -25,7 +25,18 @@ from semwatchd.adapters.sql.queries import conservation, job_details, loose_ends
 from semwatchd.adapters.sql.schema import journal_path
 from semwatchd.adapters.sql.sightings import record_ready
 from semwatchd.adapters.sql.stuck import stuck_jobs
-from semwatchd.core.job import MAX_ATTEMPTS, ErrorClass, Evidence, Failure, Job, JobState, Lane, Outcome
+from semwatchd.core.job import (
+    MAX_ATTEMPTS,
+    Context,
+    Earlier,
+    ErrorClass,
+    Evidence,
+    Failure,
+    Job,
+    JobState,
+    Lane,
+    Outcome,
+)
 from semwatchd.core.lanes import AGED_S
 from semwatchd.core.plan import Plan
 from semwatchd.core.ports import Ending, JobOrder, RenderedEvent
@@ -549,3 +560,63 @@ TestJournalMachine.settings = settings(  # type: ignore[attr-defined] # hypothes
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+# Earlier images of the lot
+
+
+def in_lot(lot: str | None, against: str, tool: str = "sem1") -> JobOrder:
+    return JobOrder(plan=Plan(against=against), context=Context(tool=tool, lot=lot), lane=Lane.LIVE)
+
+
+def compared_with(job: Job) -> str | None:
+    return job.reference.path.rsplit("/", 1)[1] if job.reference else None
+
+
+@pytest.mark.parametrize(
+    ("against", "expected"),
+    [
+        ("golden", [None, None, None, None, None]),
+        ("first_of_lot", [None, "1.tif", None, "1.tif", None]),
+        ("previous", [None, "1.tif", None, "2.tif", None]),
+    ],
+)
+def test_an_image_is_compared_with_an_earlier_one_of_its_lot_and_tool(
+    store: Store, against: str, expected: list[str | None]
+) -> None:
+    for lot, tool in (("L1", "sem1"), ("L1", "sem1"), ("L2", "sem1"), ("L1", "sem1"), ("L1", "sem2")):
+        store.add(in_lot(lot, against, tool))
+    assert [compared_with(job) for job in claimed(store)] == expected
+
+
+def test_a_second_attempt_is_compared_with_the_same_image(store: Store) -> None:
+    for _ in range(3):
+        store.add(in_lot("L1", "previous"))
+    first = claimed(store)
+    store.give_back(first[1:]).result()
+    assert [compared_with(job) for job in claimed(store)] == ["1.tif", "2.tif"]
+
+
+def test_an_image_set_aside_is_no_reference(store: Store) -> None:
+    for _ in range(2):
+        store.add(in_lot("L1", "previous"))
+    broken = store.claim(1, alone=0).result()[0]
+    failure = Failure(job=broken, error_class=ErrorClass.DATA, reason="cut")
+    store.finish(judge(failure, store.now)).result()
+    assert [compared_with(job) for job in claimed(store)] == [None]
+
+
+def test_without_a_lot_nothing_is_its_first_image(tmp_path: Path) -> None:
+    with real(tmp_path) as store:
+        for _ in range(2):
+            store.add(in_lot(None, "first_of_lot"))
+        jobs = claimed(store)
+    assert [job.reference for job in jobs] == [None, None]
+    assert all("the lot is not known" in job.warnings[0] for job in jobs)
+
+
+def test_the_reference_is_named_as_it_had_settled(store: Store) -> None:
+    for _ in range(2):
+        store.add(in_lot("L1", "first_of_lot"))
+    first, second = claimed(store)
+    assert second.reference == Earlier(path=first.path, size=first.size, mtime_ns=first.mtime_ns)

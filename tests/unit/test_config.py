@@ -121,7 +121,11 @@ def test_three_mistakes_are_named_with_path_and_allowed_values(tmp_path: Path) -
         (watch(patterns=[]), "watch.0.patterns", "must not be empty"),
         (watch(plan="fast"), "watch.0.plan", "there is no plan 'fast' (allowed: default)"),
         ({"plans": {"default": {"stages": ["blur"]}}}, "plans.default.stages.0", "'blur' is not allowed"),
-        ({"plans": {"default": {"stage": []}}}, "plans.default.stage", "(allowed: reference, stages)"),
+        (
+            {"plans": {"default": {"stage": []}}},
+            "plans.default.stage",
+            "(allowed: reference, registration, stages)",
+        ),
         ({"destinations": [{"name": "a"}]}, "destinations.0", "has no kind"),
         ({"destinations": [{"kind": "ftp"}]}, "destinations.0", "unknown kind 'ftp' (allowed: 'http', 'f"),
     ],

@@ -28,7 +28,7 @@ from semwatchd.engine.relay import RelaySettings
 from semwatchd.engine.settings import AuditSettings, QueueSettings, RetentionSettings, WorkerSettings
 from semwatchd.engine.watched import WatchSettings
 from semwatchd.pipeline.handbook import measurements_page
-from semwatchd.pipeline.settings import PlanSettings
+from semwatchd.pipeline.settings import PlanSettings, RegistrationSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -39,6 +39,7 @@ SECTIONS: Mapping[str, tuple[type[BaseModel], ...]] = {
     "Top level": (Config,),
     "`[[watch]]`": (WatchSettings,),
     "`[plans.NAME]`": (PlanSettings,),
+    "`[plans.NAME.registration]`": (RegistrationSettings,),
     "`[workers]`": (WorkerSettings,),
     "`[queue]`": (QueueSettings,),
     "`[audit]`": (AuditSettings,),

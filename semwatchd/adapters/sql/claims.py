@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
+from semwatchd.adapters.sql.earlier import with_earlier
 from semwatchd.adapters.sql.prepared import Prepared
 from semwatchd.adapters.sql.rows import JOB_COLUMNS, JobRow, job_of
 from semwatchd.adapters.sql.tables import OPEN_JOBS, RUNS_ALONE, job, plan
@@ -83,4 +84,5 @@ def _start(
 ) -> Sequence[Job]:
     taken = [(row, False) for row in company] + [(row, True) for row in lonely]
     _START.run_each(connection, [{"this_id": row.id, "now": now} for row, _ in taken])
-    return [job_of(row, attempt=row.attempt + 1, alone=alone) for row, alone in taken]
+    jobs = [job_of(row, attempt=row.attempt + 1, alone=alone) for row, alone in taken]
+    return [with_earlier(connection, claimed) for claimed in jobs]

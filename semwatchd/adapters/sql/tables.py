@@ -131,6 +131,7 @@ job = Table(
     Column("finished_at", Float),
     Index("job_open", "state", "lane", "id", sqlite_where=_unqualified(OPEN_JOBS)),
     Index("job_alone", "id", sqlite_where=_unqualified(RUNS_ALONE)),
+    Index("job_in_lot", "plan_hash", "tool", "lot", "id"),
     Index("job_set_aside", "id", sqlite_where=_unqualified(SET_ASIDE)),
     Index("job_duplicates", "duplicate_of", sqlite_where=text("duplicate_of IS NOT NULL")),
     # The identity of work. A duplicate or cancelled job keeps its hash without claiming the identity.

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
 
 from semwatchd.core.plan import DEFAULT_STAGES, Plan
 from semwatchd.pipeline.settings import USUAL_STAGES, PlanSettings, plan_from
@@ -14,6 +18,8 @@ def test_the_hash_covers_what_can_change_a_number() -> None:
         replace(PLAN, stages=("intensity",)),
         replace(PLAN, stages=tuple(reversed(DEFAULT_STAGES))),
         replace(PLAN, reference_sha256="bb"),
+        replace(PLAN, method="phase_correlation"),
+        replace(PLAN, against="previous"),
     ]
     assert len({plan.plan_hash for plan in changed}) == len(changed)
     same = [replace(PLAN, name="other"), replace(PLAN, reference="/moved/golden.tif")]
@@ -27,3 +33,13 @@ def test_the_hash_of_the_default_plan_is_fixed() -> None:
 def test_the_default_settings_are_the_default_plan() -> None:
     assert plan_from("default", PlanSettings()) == Plan()
     assert DEFAULT_STAGES == USUAL_STAGES
+
+
+def test_a_plan_compares_with_one_kind_of_reference(tmp_path: Path) -> None:
+    golden = tmp_path / "golden.tif"
+    golden.write_bytes(b"pixels")
+    how = {"method": "phase_correlation", "against": "golden"}
+    plan = plan_from("lines", PlanSettings.model_validate({"reference": golden, "registration": how}))
+    assert (plan.method, plan.against, plan.reference) == ("phase_correlation", "golden", str(golden))
+    with pytest.raises(ValidationError, match="leave one of them out"):
+        PlanSettings.model_validate({"reference": golden, "registration": {"against": "previous"}})

@@ -8,7 +8,6 @@ import pytest
 from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError, FileGoneError
 from semwatchd.core.image import SemImage
 from semwatchd.core.job import ErrorClass, Evidence, Failure, Job, Outcome, Result
-from semwatchd.core.plan import Plan
 from semwatchd.core.ports import SourceFile
 from semwatchd.engine.worker import MAX_REASON_CHARS, analyse, error_class_of
 from semwatchd.pipeline.stage import Measured, Picture, Stage
@@ -38,7 +37,7 @@ def outcome(
         step("measure")
         return Measured(values={"n": 1.0})
 
-    def stages_of(_: Plan) -> tuple[Stage, ...]:
+    def stages_of(_: Job) -> tuple[Stage, ...]:
         return (Stage(name="counting", measure=measure),)
 
     return analyse(job or some_job(1), read, decode, stages_of)

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from semwatchd.core.image import Registration, RegistrationStatus, SemImage
-from semwatchd.pipeline.alignment import registration_stage
+from semwatchd.pipeline.alignment import earlier_stage, registration_stage
 from semwatchd.pipeline.stage import Measured, Picture
 from tests.scenes import as_image, grains, lines, photographed
 
@@ -87,3 +87,39 @@ def test_another_magnification_is_doubted(pixel_size_nm: float | None, *, doubtf
 
 def scaled(image: SemImage, pixel_size_nm: float | None) -> SemImage:
     return replace(image, facts=replace(image.facts, pixel_size_nm=pixel_size_nm))
+
+
+def test_plain_phase_correlation_is_there_by_name_and_gives_no_uncertainty() -> None:
+    stage = registration_stage(as_image(REFERENCE), "ref.tif", "phase_correlation")
+    picture = photographed(TEXTURE.frame(8.0, 3.0), 20, seed=2)
+    found = stage.measure(Picture(as_image(picture))).registration
+    assert found is not None
+    assert found.dx_px == pytest.approx(8, abs=1)
+    assert found.dy_px == pytest.approx(3, abs=1)
+    assert (found.sigma_x_px, found.sigma_y_px, found.status) == (None, None, RegistrationStatus.OK)
+
+
+def test_plain_phase_correlation_is_checked_too() -> None:
+    stage = registration_stage(as_image(REFERENCE), "ref.tif", "phase_correlation")
+    other = photographed(grains(256, seed=9).frame(), 10, seed=2)
+    found = stage.measure(Picture(as_image(other))).registration
+    assert found is not None
+    assert (found.status, found.dx_px) == (RegistrationStatus.FAILED, None)
+
+
+def test_an_earlier_image_of_another_size_is_not_compared() -> None:
+    stage = earlier_stage(as_image(REFERENCE[:200]), "earlier.tif", "weighted")
+    measured = stage.measure(Picture(as_image(REFERENCE)))
+    assert measured.registration is not None
+    assert measured.registration.status is RegistrationStatus.FAILED
+    assert "differ in size: not compared" in measured.warnings[0]
+    assert stage.measure(Picture(as_image(REFERENCE[:200]))).registration is not None
+
+
+def test_an_earlier_image_that_cannot_be_used_fails_with_the_reason() -> None:
+    measured = earlier_stage("the reference a.tif cannot be used: it is gone", "a.tif", "weighted").measure(
+        Picture(as_image(REFERENCE))
+    )
+    assert measured.registration is not None
+    assert measured.registration.status is RegistrationStatus.FAILED
+    assert measured.warnings == ("the reference a.tif cannot be used: it is gone",)
