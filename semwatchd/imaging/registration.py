@@ -25,6 +25,7 @@ from semwatchd.imaging.correlation import (
     prepare_sought,
 )
 from semwatchd.imaging.peak import Anchor, Peak, anchor, climb
+from semwatchd.imaging.snr import image_variance
 
 if TYPE_CHECKING:
     from semwatchd.imaging.band import Floats
@@ -156,12 +157,10 @@ def _levels(pixels: Pixels) -> tuple[Frame, ...]:
     """Halve a picture again and again, normalised, finest first; nothing of a picture without contrast."""
     while max(pixels.shape) > FINE_PX and min(pixels.shape) >= 2 * MIN_SIZE_PX:
         pixels = _halved(pixels)
-    frame = pixels.astype(np.float32)
-    largest = cv2.norm(frame, cv2.NORM_INF)
-    frame -= np.float32(cv2.mean(frame)[0])
-    std = cv2.norm(frame) / math.sqrt(frame.size)
-    if std <= 1e-6 * largest:
+    std = math.sqrt(image_variance(pixels))
+    if std <= 1e-6 * cv2.norm(pixels, cv2.NORM_INF):
         return ()
+    frame = np.subtract(pixels, np.float32(cv2.mean(pixels)[0]), dtype=np.float32)
     levels = [np.multiply(frame, np.float32(1 / std), out=frame)]
     while max(levels[-1].shape) > COARSE_PX and min(levels[-1].shape) >= 2 * MIN_SIZE_PX:
         levels.append(_halved(levels[-1]))
