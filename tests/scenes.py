@@ -27,6 +27,15 @@ def photographed(
     return np.clip(np.rint((signal + noise) * gain + offset), 0, 255).astype(np.uint8)
 
 
+def line_noise(shape: tuple[int, int], alike: float, seed: int) -> Floats:
+    """Noise of variance 1 from a detector of first order: neighbours on a line have that covariance."""
+    white = np.random.default_rng(seed).standard_normal(shape)
+    turn = np.cos(2 * np.pi * np.fft.rfftfreq(shape[1]))
+    response = np.sqrt((1 - alike**2) / (1 - 2 * alike * turn + alike**2))
+    noise: Floats = np.fft.irfft(np.fft.rfft(white, axis=1) * response, shape[1], axis=1)
+    return noise
+
+
 def as_image(pixels: Pixels) -> SemImage:
     """A picture about which nothing but its pixels is known."""
     rows, columns = pixels.shape

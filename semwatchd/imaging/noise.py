@@ -31,13 +31,15 @@ SAVGOL_SPLINE_WEIGHTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoiseVariance:
-    """Variance of white noise as seen along each axis, grey levels squared.
+    """Variance of the noise as seen along each axis, and how alike it is along a line; grey levels squared.
 
     Slightly negative where the noise is too weak to be told from the picture.
     """
 
     along_y: float  #: the slow axis; free of the detector's bandwidth, so the one to trust
     along_x: float  #: the fast axis; too small where the detector smears noise along the scan line
+    covariance_1: float  #: of the noise of pixels next to each other on a line; about 0 where it is white
+    covariance_2: float  #: of the noise of pixels 2 apart on a line
 
 
 def noise_variance(table: DifferenceTable) -> NoiseVariance:
@@ -45,7 +47,20 @@ def noise_variance(table: DifferenceTable) -> NoiseVariance:
     return NoiseVariance(
         along_y=nugget([table[lag, 0] / 2 for lag in (1, 2, 3)]),
         along_x=nugget([table[0, lag] / 2 for lag in (1, 2, 3)]),
+        covariance_1=_covariance(table, 1),
+        covariance_2=_covariance(table, 2),
     )
+
+
+def _covariance(table: DifferenceTable, right: int) -> float:
+    """Covariance of the noise of two pixels on a line.
+
+    Noise of different lines has none, so the differences between a pixel and one to its right on another line
+    hold the noise of both in full. Extrapolated to the same line by an even parabola they are larger than
+    what is found there, by twice the covariance.
+    """
+    next_line, second_line = ((table[down, right] + table[down, -right]) / 2 for down in (1, 2))
+    return ((4 * next_line - second_line) / 3 - table[0, right]) / 2
 
 
 def variogram(pixels: Pixels, axis: Literal["x", "y"], lags: int, every: int = 1) -> list[float]:

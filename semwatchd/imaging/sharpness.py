@@ -8,6 +8,7 @@ import numpy as np
 
 from semwatchd.imaging.checks import require_frame
 from semwatchd.imaging.differences import DifferenceTable, Kernel, kernel_energy, pairs
+from semwatchd.imaging.noise import NoiseVariance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,11 +17,6 @@ if TYPE_CHECKING:
 
 SOBEL_X: Kernel = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
 SOBEL_Y: Kernel = ((-1.0, -2.0, -1.0), (0.0, 0.0, 0.0), (1.0, 2.0, 1.0))
-
-#: What white noise of variance 1 adds to the Tenengrad: the sum of all squared taps of both kernels.
-TENENGRAD_NOISE_GAIN = float(np.square(SOBEL_X).sum() + np.square(SOBEL_Y).sum())
-
-BRENNER_NOISE_GAIN = 4.0  #: twice the variance of a difference of two pixels
 
 
 def laplacian_variance(pixels: Pixels, table: DifferenceTable) -> float:
@@ -71,13 +67,14 @@ def tenengrad(table: DifferenceTable) -> float:
     return max(0.0, kernel_energy(table, SOBEL_X) + kernel_energy(table, SOBEL_Y))
 
 
-def tenengrad_corrected(tenengrad_raw: float, noise_sigma: float) -> float:
-    """``mean(Gx**2 + Gy**2) - 24 * sigma**2``: the part of the Tenengrad that the specimen made.
+def tenengrad_corrected(tenengrad_raw: float, noise: NoiseVariance) -> float:
+    """Give the part of the Tenengrad that the specimen made, grey levels squared.
 
-    Keeps the ratio of a sharp to a blurred frame at an SNR of 1 as it is without noise. Grey levels
-    squared; slightly below 0 where there is nothing but noise.
+    White noise adds ``24 * sigma**2``, the sum of all squared taps of both kernels; noise that is alike along
+    the scan line adds what the kernels' autocorrelation makes of it. Keeps the ratio of a sharp to a blurred
+    frame at an SNR of 1 as it is without noise. Slightly below 0 where there is nothing but noise.
     """
-    return tenengrad_raw - TENENGRAD_NOISE_GAIN * noise_sigma * noise_sigma
+    return tenengrad_raw - (24 * noise.along_y + 16 * noise.covariance_1 - 8 * noise.covariance_2)
 
 
 def brenner(table: DifferenceTable) -> float:
@@ -90,6 +87,6 @@ def brenner(table: DifferenceTable) -> float:
     return table[0, 2] + table[2, 0]
 
 
-def brenner_corrected(brenner_raw: float, noise_sigma: float) -> float:
-    """Brenner's figure less what noise adds to it (``4 * sigma**2``); grey levels squared."""
-    return brenner_raw - BRENNER_NOISE_GAIN * noise_sigma * noise_sigma
+def brenner_corrected(brenner_raw: float, noise: NoiseVariance) -> float:
+    """Brenner's figure less what noise adds to it: ``4 * sigma**2`` if it is white; grey levels squared."""
+    return brenner_raw - (4 * noise.along_y - 2 * noise.covariance_2)

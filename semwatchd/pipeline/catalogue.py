@@ -127,8 +127,8 @@ _SHARPNESS = (
     ),
     Measurement(
         *("sharpness.tenengrad_corrected", GREY2, None, None),
-        "Tenengrad less what noise adds to it (24 σ²). **The one to alarm on.** Slightly below 0 where there "
-        "is nothing but noise.",
+        "Tenengrad less what noise adds to it: 24 σ², or more where noise is alike along the scan line. "
+        "**The one to alarm on.** Slightly below 0 where there is nothing but noise.",
     ),
     Measurement(
         *("sharpness.brenner", GREY2, 0, None),
@@ -137,7 +137,7 @@ _SHARPNESS = (
     ),
     Measurement(
         *("sharpness.brenner_corrected", GREY2, None, None),
-        "The same less what noise adds to it (4 σ²).",
+        "The same less what noise adds to it, about 4 σ².",
     ),
     Measurement(
         *("sharpness.resolution_px", "px", 0, None),

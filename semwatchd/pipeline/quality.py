@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -133,16 +132,15 @@ def _level_warnings(grey: GreyLevels, found: Intensity, dtype: np.dtype[np.gener
 def _measure_sharpness(picture: Picture) -> Measured:
     table, pixels = picture.of(squared_differences), picture.image.pixels
     noise = noise_variance(table)
-    sigma = math.sqrt(max(noise.along_y, 0.0))
     gradient, difference = tenengrad(table), brenner(table)
     resolution_px = edge_resolution_px(pixels, picture.of(quartered), noise.along_y)
     pixel_size_nm = picture.image.facts.pixel_size_nm
     values = {
         "sharpness.laplacian_variance": laplacian_variance(pixels, table),
         "sharpness.tenengrad": gradient,
-        "sharpness.tenengrad_corrected": tenengrad_corrected(gradient, sigma),
+        "sharpness.tenengrad_corrected": tenengrad_corrected(gradient, noise),
         "sharpness.brenner": difference,
-        "sharpness.brenner_corrected": brenner_corrected(difference, sigma),
+        "sharpness.brenner_corrected": brenner_corrected(difference, noise),
         "sharpness.resolution_px": resolution_px,
         "sharpness.resolution_nm": resolution_px and pixel_size_nm and resolution_px * pixel_size_nm,
     }

@@ -6,7 +6,6 @@ Runs as its own process: ``python -m semwatchd.offline.bench.measure OPTIONS``, 
 from __future__ import annotations
 
 import json
-import math
 import statistics
 import sys
 import tempfile
@@ -198,8 +197,7 @@ def _measurements(stock: Stock, rounds: int) -> dict[str, dict[str, Timing]]:
 def _ours_together(image: Any) -> tuple[float, ...]:  # noqa: ANN401 — an array of whatever the file holds
     table = squared_differences(image)
     noise = noise_variance(table)
-    sigma = math.sqrt(max(noise.along_y, 0.0))
-    corrected = tenengrad_corrected(tenengrad(table), sigma)
+    corrected = tenengrad_corrected(tenengrad(table), noise)
     return laplacian_variance(image, table), corrected, noise.along_x, image_variance(image)
 
 

@@ -247,7 +247,7 @@ def focus_kept(task: FocusTask) -> list[FocusKept]:
 
 def _corrected(image: Any) -> float:  # noqa: ANN401 — pixels
     table = squared_differences(image)
-    return tenengrad_corrected(tenengrad(table), math.sqrt(max(noise_variance(table).along_y, 0.0)))
+    return tenengrad_corrected(tenengrad(table), noise_variance(table))
 
 
 def _laplacian(image: Any) -> float:  # noqa: ANN401 — pixels

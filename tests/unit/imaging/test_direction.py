@@ -5,7 +5,7 @@ import pytest
 
 from semwatchd.imaging.direction import SpectralShape, spectral_shape
 from semwatchd.imaging.spectrum import tile_power
-from tests.scenes import Scene, grains, holes, lines, photographed
+from tests.scenes import Scene, grains, holes, line_noise, lines, photographed
 
 
 def blurred(scene: Scene, sigma_px: float, across_px: float, angle_deg: float) -> Scene:
@@ -39,11 +39,8 @@ def test_a_round_spot_has_a_ratio_near_one(snr: float) -> None:
 
 
 def test_noise_smeared_along_the_line_is_no_astigmatism() -> None:
-    noise = np.random.default_rng(0).standard_normal((512, 600))
-    for column in range(1, 600):
-        noise[:, column] = 0.4 * noise[:, column - 1] + np.sqrt(1 - 0.4**2) * noise[:, column]
     signal = holes(512).frame()
-    noisy = signal + noise[:, 88:] * signal.std() / np.sqrt(5)
+    noisy = signal + line_noise((512, 512), 0.4, seed=0) * signal.std() / np.sqrt(5)
     found = spectral_shape(tile_power(np.clip(np.rint(noisy), 0, 255).astype(np.uint8)))
     assert found is not None
     assert found.astigmatism_ratio < 1.02

@@ -73,6 +73,15 @@ def test_noise_smeared_along_the_scan_line_is_still_seen_whole_across_it() -> No
     assert found.along_x < 70
 
 
+@pytest.mark.parametrize("scene", [holes(512), grains(512)], ids=["holes", "grains"])
+def test_how_alike_noise_is_along_the_line_comes_back(scene: Scene) -> None:
+    white = np.random.default_rng(0).standard_normal((512, 513))
+    smeared = 20 * (white[:, 1:] + 0.5 * white[:, :-1]) / np.hypot(1, 0.5)
+    found = noise_variance(squared_differences((scene.frame() + smeared).astype(np.float32)))
+    assert found.covariance_1 == pytest.approx(400 * 0.5 / 1.25, abs=12)
+    assert found.covariance_2 == pytest.approx(0, abs=12)
+
+
 def test_a_clean_picture_has_hardly_any_noise() -> None:
     signal = grains().frame().astype(np.float32)
     assert abs(noise_variance(squared_differences(signal)).along_y) < 1e-3 * signal.var()

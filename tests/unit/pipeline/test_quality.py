@@ -20,7 +20,7 @@ from semwatchd.pipeline.quality import (
     spectrum_stage,
 )
 from semwatchd.pipeline.stage import Analysis, run_stages
-from tests.scenes import as_image, grains, photographed
+from tests.scenes import as_image, grains, line_noise, photographed
 
 ALL = {name for stage in CATALOGUE for name in names(stage)}
 
@@ -96,11 +96,8 @@ def test_a_picture_of_nothing_but_nan_has_no_numbers() -> None:
 
 
 def smeared(share: float) -> NDArray[np.uint8]:
-    """A picture whose noise comes through a slow detector, as a low-pass of first order along the line."""
-    noise = np.random.default_rng(0).standard_normal((512, 600))
-    for column in range(1, 600):
-        noise[:, column] = share * noise[:, column - 1] + np.sqrt(1 - share**2) * noise[:, column]
-    return np.clip(np.rint(grains(512).frame() + 16 * noise[:, 88:]), 0, 255).astype(np.uint8)
+    noisy = grains(512).frame() + 16 * line_noise((512, 512), share, seed=0)
+    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
 def test_noise_smeared_a_little_is_a_fact_and_no_warning() -> None:
