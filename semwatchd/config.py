@@ -235,8 +235,11 @@ def _from_environment(loc: Sequence[int | str]) -> str:
 
 
 def _written_path(loc: Sequence[int | str]) -> Sequence[int | str]:
-    """Leave out the destination's kind, which pydantic puts into the path but the operator does not."""
-    return [*loc[:2], *loc[3:]] if loc and loc[0] == "destinations" else loc
+    """Leave out what pydantic puts into the path but the operator does not: the destination's kind, and the
+    word that a key itself is wrong.
+    """
+    written = [*loc[:2], *loc[3:]] if loc and loc[0] == "destinations" else loc
+    return [part for part in written if part != "[key]"]
 
 
 def _section(loc: Sequence[int | str]) -> type[BaseModel]:

@@ -88,6 +88,7 @@ def start_workers(
     slots = open_slots(slots_dir, len(placement)) if slots_dir else anonymous_slots(len(placement))
     limits = Limits(
         deadline_s=settings.deadline_s,
+        stage_deadline_s=dict(settings.stage_deadline_s.items()),
         recycle_rss_bytes=settings.recycle_rss_mb * 1024 * 1024,
         recycle_jobs=settings.recycle_jobs,
     )

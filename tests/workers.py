@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import time
+from functools import partial
 from pathlib import PurePosixPath
 
 from semwatchd.core.errors import DataError
@@ -13,15 +14,15 @@ from semwatchd.core.image import SemImage
 from semwatchd.core.job import Job
 from semwatchd.core.ports import SourceFile
 from semwatchd.engine.worker import Analyse, analyse
-from semwatchd.pipeline.stage import Measured, Stage
+from semwatchd.pipeline.stage import Begin, Measured, Picture, Stage
 from tests.deliveries import FACTS
 
 LIMIT_BYTES = 512 * 1024 * 1024  #: address space of a worker in these tests
 
 
 def build(settings: object) -> Analyse:
-    def work(job: Job) -> object:
-        return analyse(job, _read, _decode, _stages_of)
+    def work(job: Job, begin: Begin) -> object:
+        return analyse(job, begin, _read, _decode, _stages_of)
 
     return work  # type: ignore[return-value] # an Outcome: analyse says so
 
@@ -63,4 +64,18 @@ def _decode(source: SourceFile) -> SemImage:
 def _stages_of(job: Job) -> tuple[Stage, ...]:
     kept = ("NOTIFY_SOCKET", "WATCHDOG_PID", "OMP_NUM_THREADS", "MALLOC_MMAP_THRESHOLD_")
     names = tuple(name for name in kept if name in os.environ)
-    return (Stage(name="environment", measure=lambda _: Measured(warnings=names)),)
+    return (
+        Stage(name="environment", measure=lambda _: Measured(warnings=names)),
+        Stage(name="registration", measure=partial(_register, job.path)),
+    )
+
+
+def _register(path: str, _: Picture) -> Measured:
+    match PurePosixPath(path).stem:
+        case "lost":
+            time.sleep(3600)
+        case "crooked":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "tough":
+            time.sleep(0.3)
+    return Measured()

@@ -13,7 +13,8 @@ from multiprocessing.connection import Connection, Pipe
 from semwatchd.core.children import environment
 from semwatchd.core.job import Job
 from semwatchd.engine.messages import Setup
-from semwatchd.engine.pace import Pace
+from semwatchd.engine.pace import Deadlines
+from semwatchd.engine.slots import noted, stage_in
 
 #: Keeps numeric libraries from starting helper threads that only fight each other for one core.
 SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -26,6 +27,7 @@ LAST_BREATH_S = 0.5  # from a closed pipe to the end of its process, whose own e
 BURY_S = 2.0  # a killed process that is still there hangs in the kernel; nobody waits for it
 STACKS_BYTES = 16_384  # of a dump: a log line, not a core file
 START_LIMIT_S = 60.0  # a worker that has not loaded its libraries by then never will
+LOOK_AFTER_S = 0.5  # an image younger than this is in no stage for too long; to look costs a system call
 
 
 class Child:
@@ -39,6 +41,9 @@ class Child:
             Of the file in which the worker notes each job as it begins it, see :mod:`.slots`.
         """
         ours, theirs = Pipe(duplex=True)
+        self._slot = slot_descriptor
+        self._noted = b""
+        self._noted_since = now
         self._stacks = os.memfd_create("stacks", os.MFD_CLOEXEC)
         self.stacks_from = 0  #: where in it the next dump begins; those before have been read
         try:
@@ -60,16 +65,47 @@ class Child:
         self.rss_bytes = 0
         self.cpu_s = 0.0
 
-    def limit_s(self, pace: Pace) -> float:
-        """How long it may take over what it is at. A job that has been too slow before gets all the time."""
-        if not self.ready:
-            return START_LIMIT_S
-        return pace.longest_s if self.owed and self.owed[0].alone else pace.deadline_s
+    @property
+    def stage(self) -> str:
+        """The stage of the job at the head of its queue that it has noted; empty if it has not begun it."""
+        return stage_in(noted(self._slot), self.owed[0]) if self.owed else ""
 
-    def overdue(self, now: float, limit_s: float) -> bool:
-        """Whether it is late with its start or with the job at the head of its queue."""
-        since = self.head_since if self.ready else self.born
-        return bool(self.owed or not self.ready) and now - since > limit_s
+    def late(self, now: float, deadlines: Deadlines) -> str:
+        """Say why it has taken too long over its start, its job or a stage of that; empty if it has not."""
+        if not self.ready:
+            return f"not ready within {START_LIMIT_S:g} s" if now - self.born > START_LIMIT_S else ""
+        age_s = now - self.head_since
+        if not self.owed or age_s < LOOK_AFTER_S:
+            return ""
+        self._look(now)
+        return self._too_long_in_all(age_s, deadlines) or self._too_long_in_stage(now, deadlines)
+
+    def _look(self, now: float) -> None:
+        """See whether it has moved on; a stage counts from when we first saw it, by our own clock."""
+        note = noted(self._slot)
+        if note != self._noted:
+            self._noted, self._noted_since, self.dump_asked_at = note, now, None
+
+    def _too_long_in_all(self, age_s: float, deadlines: Deadlines) -> str:
+        if age_s <= deadlines.longest_s:
+            return ""
+        where = f", at last in stage {self.stage}" if self.stage else ""
+        return (
+            f"no answer within {deadlines.longest_s:.3g} s{where}; the worker was ended; "
+            "raise workers.deadline_s if that is normal"
+        )
+
+    def _too_long_in_stage(self, now: float, deadlines: Deadlines) -> str:
+        stage = stage_in(self._noted, self.owed[0])
+        # Noted before it was sent to us once more: that attempt was taken back, and counts for nothing.
+        ran_s = now - max(self._noted_since, self.head_since)
+        limit_s = deadlines.patient(stage) if self.owed[0].alone else deadlines.of(stage)
+        if not stage or ran_s <= limit_s:
+            return ""
+        return (
+            f"stage {stage} ran {ran_s:.1f} s, limit {limit_s:.3g} s; the worker was ended; "
+            f"raise workers.stage_deadline_s.{stage} if that is normal"
+        )
 
     def ask_for_stacks(self, now: float) -> None:
         """Let it write down where each of its threads is. A stopped process does not hear this."""

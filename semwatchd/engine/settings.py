@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from semwatchd.pipeline.settings import StageName
+
+TimedStage = Literal["read", StageName]
 
 
 class WorkerSettings(BaseModel):
@@ -21,6 +25,10 @@ class WorkerSettings(BaseModel):
     deadline_s: Annotated[
         float, Field(ge=1, le=3600, description="Longest time one image may take before its worker is ended.")
     ] = 30.0
+    stage_deadline_s: Annotated[
+        dict[TimedStage, Annotated[float, Field(ge=1, le=3600)]],
+        Field(description="Longest time of single stages; that of all others is learned."),
+    ] = Field(default_factory=dict)
     memory_limit_mb: Annotated[
         int,
         Field(ge=1024, le=65536, description="Address space of a worker; an image needing more fails alone."),
@@ -34,6 +42,16 @@ class WorkerSettings(BaseModel):
     max_megapixels: Annotated[
         float, Field(gt=0, le=4000, description="Larger pictures are refused before they are decoded.")
     ] = 100.0
+
+    @model_validator(mode="after")
+    def _no_stage_outlasts_its_image(self) -> Self:
+        for stage, limit_s in self.stage_deadline_s.items():
+            if limit_s > self.deadline_s:
+                raise ValueError(
+                    f"stage_deadline_s.{stage} is {limit_s:g}, more than deadline_s ({self.deadline_s:g}), "
+                    "which ends the image first; raise that too"
+                )
+        return self
 
     @property
     def max_pixels(self) -> int:

@@ -1,8 +1,9 @@
-"""What each worker had begun when everything died.
+"""What each worker is at, and was at when everything died.
 
-A worker notes the job it begins in a small file of its own. A note costs microseconds, because it is not
-synced: it outlives the death of every process, though not a power cut, and after a power cut no job is to
-blame. So recovery can tell the few jobs that were being measured from those that were only next in line.
+A worker notes job and stage in a small file of its own as it begins them. A note costs microseconds, because
+it is not synced: it outlives the death of every process, though not a power cut, and after a power cut no job
+is to blame. So recovery tells the few jobs that were being measured from those that were only next in line,
+and the supervisor in which stage one hangs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pathlib import Path
 from semwatchd.core.job import Job
 
 Begun = tuple[int, int]  # job id, attempt
+
+_NOTE_BYTES = 64  #: always the same, so that no note leaves anything of a longer one
 
 
 def open_slots(directory: Path, count: int) -> list[int]:
@@ -30,14 +33,25 @@ def anonymous_slots(count: int) -> list[int]:
     return [os.memfd_create("slot", os.MFD_CLOEXEC) for _ in range(count)]
 
 
-def note(descriptor: int, job: Job) -> None:
-    """Write down that this job begins now."""
-    os.pwrite(descriptor, f"{job.id:20d} {job.attempt:10d}\n".encode(), 0)
+def note(descriptor: int, job: Job, stage: str) -> None:
+    """Write down that this stage of this job begins now."""
+    os.pwrite(descriptor, f"{job.id:20d} {job.attempt:10d} {stage:<31.31}\n".encode(), 0)
+
+
+def noted(descriptor: int) -> bytes:
+    """Return the last note as it is written."""
+    return os.pread(descriptor, _NOTE_BYTES, 0)
+
+
+def stage_in(written: bytes, job: Job) -> str:
+    """Name the stage in a note of this attempt at this job; empty where the note is of another."""
+    words = written.decode("ascii", "replace").split()
+    return words[2] if len(words) == 3 and words[:2] == [str(job.id), str(job.attempt)] else ""
 
 
 def begun(directory: Path) -> Iterator[Begun]:
     """Yield what each worker had begun last."""
     for path in sorted(directory.glob("worker-*")):
-        words = path.read_text("ascii", "replace").split()
-        if len(words) == 2 and all(word.isdigit() for word in words):
-            yield int(words[0]), int(words[1])
+        job_id, attempt, *_ = [*path.read_text("ascii", "replace").split(), "", ""]
+        if job_id.isdigit() and attempt.isdigit():
+            yield int(job_id), int(attempt)

@@ -11,14 +11,14 @@ import os
 import selectors
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from semwatchd.core.job import ErrorClass, Failure, Job, Outcome
+from semwatchd.core.job import ErrorClass, Failure, Job, Outcome, Result
 from semwatchd.core.ports import Log, Telemetry
 from semwatchd.engine.child import Child
 from semwatchd.engine.messages import Ready, Reply, Setup
-from semwatchd.engine.pace import Pace
+from semwatchd.engine.pace import Deadlines
 
 CREDIT = 2  # jobs a worker may hold: one in work, one waiting so that it never idles
 QUICK_DEATH_S = 10.0  # a worker that dies younger than this is restarted with growing patience
@@ -30,9 +30,11 @@ DUMP_S = 1.0  # from the question where a hung worker is to its end
 class Limits:
     """What a worker may take before it is ended, or replaced between two jobs."""
 
-    deadline_s: float  #: longest time for one job; a shorter one is learned, see :mod:`.pace`
+    deadline_s: float  #: longest time for one job
     recycle_rss_bytes: int  #: memory it may hold on to
     recycle_jobs: int  #: jobs it may do
+    #: Longest time for single stages of a job; that of the others is learned, see :mod:`.pace`.
+    stage_deadline_s: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class WorkerPool:
         self._placement = placement
         self._slots = slots
         self._limits = limits
-        self._pace = Pace(limits.deadline_s)
+        self._deadlines = Deadlines(limits.deadline_s, limits.stage_deadline_s)
         self._telemetry = telemetry
         self._log = log
         self._clock = clock
@@ -205,9 +207,9 @@ class WorkerPool:
             return
         worker.owed.popleft()
         worker.answered += 1
-        now = self._clock()
-        self._pace.took(now - worker.head_since)
-        worker.head_since, worker.dump_asked_at = now, None
+        if isinstance(message.outcome, Result):
+            self._deadlines.took(message.outcome.elapsed_ms)
+        worker.head_since, worker.dump_asked_at = self._clock(), None
         worker.rss_bytes, worker.cpu_s = message.rss_bytes, message.cpu_s
         news.outcomes.append(message.outcome)
 
@@ -215,13 +217,12 @@ class WorkerPool:
         """Ask what is overdue where it is, and end it a moment later; waiting for that holds up nobody."""
         now = self._clock()
         for slot, worker in enumerate(self._workers):
-            if worker is None or not worker.overdue(now, limit_s := worker.limit_s(self._pace)):
+            if worker is None or not (why := worker.late(now, self._deadlines)):
                 continue
             if worker.dump_asked_at is None:
                 worker.ask_for_stacks(now)
             elif now - worker.dump_asked_at >= DUMP_S:
                 worker.kill()
-                why = f"no answer within {limit_s:.3g} s; the worker was ended"
                 self._replace(slot, worker, news, ErrorClass.RESOURCE, why)
 
     def _recycle(self) -> None:
@@ -258,16 +259,17 @@ class WorkerPool:
         return worker.bury()
 
     def _replace(self, slot: int, worker: Child, news: News, blame: ErrorClass, why: str) -> None:
-        stacks = worker.stacks()
+        stacks, stage = worker.stacks(), worker.stage
         ended = self._forget(slot, worker)
         if worker.owed:
-            reason = why or f"the worker died while measuring this image ({ended})"
+            where = f", in stage {stage}" if stage else ""
+            reason = why or f"the worker died while measuring this image ({ended}{where})"
             news.outcomes.append(Failure(job=worker.owed.popleft(), error_class=blame, reason=reason))
             news.unstarted.extend(worker.owed)
         self._recycled.discard(slot)
         self._plan_restart(slot, died_young=self._clock() - worker.born < QUICK_DEATH_S)
         self._telemetry.worker_restarted("deadline" if why else "crash")
-        said = {"stacks": stacks} if stacks else {}
+        said = {name: text for name, text in (("stage", stage), ("stacks", stacks)) if text}
         self._log.warning("worker_lost", slot=slot, pid=worker.process.pid, reason=why or ended, **said)
 
     def _plan_restart(self, slot: int, *, died_young: bool) -> None:

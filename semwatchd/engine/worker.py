@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -26,9 +27,9 @@ from semwatchd.core.paths import one_line
 from semwatchd.core.ports import Decoder, FileReader, SourceFile
 from semwatchd.engine.messages import Ready, Reply, Setup
 from semwatchd.engine.slots import note
-from semwatchd.pipeline.stage import Stage, run_stages
+from semwatchd.pipeline.stage import Begin, Stage, run_stages
 
-Analyse = Callable[[Job], Outcome]
+Analyse = Callable[[Job, Begin], Outcome]
 
 MAX_REASON_CHARS = 1000  #: a person reads it; a library may quote a whole picture
 EVIDENCE_BYTES = 64  #: of a bad file's beginning, kept for a person
@@ -36,11 +37,12 @@ _OOM_SCORE = "300"  # when memory runs out, a worker goes before the supervisor
 
 
 def analyse(
-    job: Job, read: FileReader, decode: Decoder, stages_of: Callable[[Job], Sequence[Stage]]
+    job: Job, begin: Begin, read: FileReader, decode: Decoder, stages_of: Callable[[Job], Sequence[Stage]]
 ) -> Outcome:
-    """Read, decode and measure one image. Whatever happens becomes an outcome."""
+    """Read, decode and measure one image; ``begin`` is told each step. What happens becomes an outcome."""
     source: SourceFile | None = None
     try:
+        begin("read")
         start, cpu_start = time.perf_counter(), time.thread_time()
         failpoint("worker.before_read")
         source = read(job.path)
@@ -49,7 +51,8 @@ def analyse(
         image = decode(source)
         read_ms = (time.perf_counter() - start) * 1e3
         read_cpu_ms = (time.thread_time() - cpu_start) * 1e3
-        analysis = run_stages(image, stages_of(job))
+        begin("plan")  # a reference may have to be read first, from a share that hangs
+        analysis = run_stages(image, stages_of(job), begin)
     except Exception as error:  # noqa: BLE001 — one bad image never stops the line
         return _failure(job, error, source)
     return Result(
@@ -108,15 +111,14 @@ def error_class_of(error: Exception) -> ErrorClass:
 
 
 def serve(connection: Connection, slot_descriptor: int, analyse_job: Analyse) -> None:
-    """Answer jobs until the other end of the pipe is closed; note each before it is begun."""
+    """Answer jobs until the other end of the pipe is closed; note each step of them before it is begun."""
     page_bytes = resource.getpagesize()
     while True:
         try:
             job: Job = connection.recv()
         except EOFError:
             return
-        note(slot_descriptor, job)
-        outcome = analyse_job(job)
+        outcome = analyse_job(job, partial(note, slot_descriptor, job))
         resident_pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
         used = Reply(outcome=outcome, rss_bytes=resident_pages * page_bytes, cpu_s=time.process_time())
         failpoint("worker.before_answer")

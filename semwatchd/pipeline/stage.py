@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+Begin = Callable[[str], object]  #: told the name of each step as it begins
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
@@ -60,8 +62,14 @@ class Analysis:
     cpu_ms: dict[str, float]  #: processor time per stage
 
 
-def run_stages(image: SemImage, stages: Sequence[Stage]) -> Analysis:
-    """Measure ``image`` with each stage in turn. A number that is not finite becomes None and a warning."""
+def run_stages(image: SemImage, stages: Sequence[Stage], begin: Begin = str) -> Analysis:
+    """Measure ``image`` with each stage in turn. A number that is not finite becomes None and a warning.
+
+    Parameters
+    ----------
+    begin
+        Told of each stage before it runs; by default nobody is.
+    """
     picture = Picture(image)
     values: dict[str, float | None] = {}
     expected: frozenset[str] = frozenset()
@@ -70,6 +78,7 @@ def run_stages(image: SemImage, stages: Sequence[Stage]) -> Analysis:
     elapsed_ms: dict[str, float] = {}
     cpu_ms: dict[str, float] = {}
     for stage in stages:
+        begin(stage.name)
         start, cpu_start = time.perf_counter(), time.thread_time()
         measured = stage.measure(picture)
         elapsed_ms[stage.name] = (time.perf_counter() - start) * 1e3

@@ -26,7 +26,7 @@ def earlier_of(path: Path) -> Earlier:
 
 
 def measured(path: Path, reference: Earlier | None) -> Result:
-    outcome = ANALYSE(replace(job_of(2, path, Plan(against="previous")), reference=reference))
+    outcome = ANALYSE(replace(job_of(2, path, Plan(against="previous")), reference=reference), str)
     assert isinstance(outcome, Result)
     return outcome
 

@@ -21,6 +21,7 @@ from semwatchd.core.job import ErrorClass, Failure, Job, Outcome, Result
 from semwatchd.engine import child, stacks
 from semwatchd.engine.child import START_LIMIT_S
 from semwatchd.engine.messages import Setup
+from semwatchd.engine.pace import ENOUGH, SHORTEST_S
 from semwatchd.engine.slots import anonymous_slots
 from semwatchd.engine.stacks import worker_stacks
 from semwatchd.engine.supervisor import DUMP_S, QUICK_DEATH_S, Limits, News, WorkerPool
@@ -73,6 +74,18 @@ class Bench:
         for job in jobs:
             self.pool.submit(job)
         return jobs
+
+    def stage(self) -> str:
+        (worker,) = self.pool._workers
+        return worker.stage if worker else ""
+
+    def stacks(self) -> str:
+        (worker,) = self.pool._workers
+        return worker.stacks() if worker else ""
+
+    def dump_asked_at(self) -> float | None:
+        (worker,) = self.pool._workers
+        return worker.dump_asked_at if worker else None
 
     def failure(self) -> Failure:
         (outcome,) = self.outcomes
@@ -202,6 +215,7 @@ def test_an_overdue_image_costs_its_worker_and_only_itself() -> None:
     with bench() as b:
         b.until_ready()
         first, second = b.submit("hang", "good")
+        b.until(lambda: b.stage() == "read")
         b.clock.advance(29.9)
         b.turn(0)
         assert b.pool.busy
@@ -212,7 +226,10 @@ def test_an_overdue_image_costs_its_worker_and_only_itself() -> None:
         b.turn(0)
         assert b.failure().job == first
         assert b.failure().error_class is ErrorClass.RESOURCE
-        assert b.failure().reason == "no answer within 30 s; the worker was ended"
+        assert b.failure().reason == (
+            "no answer within 30 s, at last in stage read; the worker was ended; "
+            "raise workers.deadline_s if that is normal"
+        )
         assert b.unstarted == [second]
         assert b.telemetry.named("worker_restarted") == [("deadline",)]
 
@@ -226,7 +243,7 @@ def test_a_hung_worker_says_where_it_is_before_it_is_ended() -> None:
     with bench() as b:
         b.until_ready()
         b.submit("hang")
-        b.until(lambda: os.pread(b.pool._slots[0], 32, 0))
+        b.until(lambda: b.stage() == "read")
         time.sleep(0.2)  # from the note of its beginning to the hang itself
         b.clock.advance(31)
         b.turn(0)
@@ -291,21 +308,101 @@ def test_a_stopped_worker_is_ended_all_the_same() -> None:
         assert not alive(pid)
 
 
-def test_a_job_measured_alone_gets_all_the_time_the_operator_allows() -> None:
+def hurried(**fixed_s: float) -> Limits:
+    return replace(LIMITS, stage_deadline_s=fixed_s)
+
+
+def test_a_stage_that_hangs_is_ended_and_named() -> None:
+    with bench(limits=hurried(registration=10.0)) as b:
+        b.until_ready()
+        first, second = b.submit("lost", "good")
+        b.until(lambda: b.stage() == "registration")
+        b.clock.advance(8.0)  # what comes before it has its own time
+        b.turn(0)
+        b.clock.advance(9.9)
+        b.turn(0)
+        assert b.dump_asked_at() is None
+        b.clock.advance(0.2)
+        b.turn(0)
+        b.until(b.stacks)
+        b.clock.advance(DUMP_S)
+        b.turn(0)
+        assert b.failure().job == first
+        assert b.failure().error_class is ErrorClass.RESOURCE
+        assert b.failure().reason == (
+            "stage registration ran 11.1 s, limit 10 s; the worker was ended; "
+            "raise workers.stage_deadline_s.registration if that is normal"
+        )
+        assert b.unstarted == [second]
+        assert lost(b)["stage"] == "registration"
+        assert "in _register" in str(lost(b)["stacks"])
+
+
+def test_a_stage_may_take_its_time_and_the_next_one_as_well() -> None:
+    with bench(limits=hurried(read=10.0, registration=10.0)) as b:
+        b.until_ready()
+        b.submit("tough")
+        b.until(lambda: b.stage() == "registration")
+        for _ in range(3):
+            b.clock.advance(3.0)
+            b.turn(0)
+        b.until(lambda: b.outcomes)
+        assert isinstance(b.outcomes[0], Result)
+        assert b.telemetry.named("worker_restarted") == []
+
+
+def test_a_stage_that_ends_while_its_worker_is_asked_is_forgiven() -> None:
+    with bench(limits=hurried(read=1.0)) as b:
+        b.until_ready()
+        b.submit("lost")
+        b.until(lambda: b.stage() == "registration")
+        worker = b.pool._workers[0]
+        assert worker
+        worker.dump_asked_at = b.clock()
+        b.clock.advance(DUMP_S + 1)
+        b.turn(0)
+        assert b.dump_asked_at() is None
+        assert b.outcomes == []
+
+
+def test_the_limit_of_a_stage_is_learned_from_what_was_measured() -> None:
+    with bench() as b:
+        for _ in range(ENOUGH):
+            b.pool._deadlines.took({"read": 1.0})
+        b.until_ready()
+        b.submit("hang")
+        b.until(lambda: b.stage() == "read")
+        for seconds in (0.5, SHORTEST_S + 0.1, DUMP_S):
+            b.clock.advance(seconds)
+            b.turn(0)
+        assert b.failure().reason.startswith("stage read ran 6.1 s, limit 5 s;")
+
+
+def test_a_death_names_the_stage_it_came_in() -> None:
     with bench() as b:
         b.until_ready()
-        b.pool._pace.deadline_s = 5.0
+        b.submit("crooked")
+        b.until(lambda: b.outcomes)
+        assert b.failure().reason == (
+            "the worker died while measuring this image (signal SIGKILL, in stage registration)"
+        )
+
+
+def test_a_job_measured_alone_gets_all_the_time_the_operator_allows() -> None:
+    with bench() as b:
+        for _ in range(ENOUGH):
+            b.pool._deadlines.took({"read": 1.0})
         hanging = replace(some_job(1), path="/data/hang.tif")
-        for alone, limit_s in ((False, 5.0), (True, 30.0)):
+        for alone, limit_s in ((False, SHORTEST_S), (True, 30.0)):
             b.until_ready()
-            b.pool.submit(replace(hanging, alone=alone))
-            b.clock.advance(limit_s + 0.1)
-            b.turn(0)
-            b.clock.advance(DUMP_S)
-            b.turn(0)
+            b.pool.submit(replace(hanging, alone=alone, attempt=1 + alone))
+            b.until(lambda: b.stage() == "read")
+            for seconds in (0.5, limit_s + 0.1, DUMP_S):
+                b.clock.advance(seconds)
+                b.turn(0)
             failure = b.outcomes.pop()
             assert isinstance(failure, Failure)
-            assert failure.reason == f"no answer within {limit_s:g} s; the worker was ended"
+            assert f" {limit_s:g} s" in failure.reason
             b.clock.advance(60)
 
 

@@ -108,6 +108,21 @@ def test_three_mistakes_are_named_with_path_and_allowed_values(tmp_path: Path) -
         ({"workers": {"count": 1.5}}, "workers.count", "must be a whole number, not 1.5"),
         ({"workers": {"pin": "maybe"}}, "workers.pin", "must be true or false, not 'maybe'"),
         ({"workers": {"deadline_s": 0}}, "workers.deadline_s", "(allowed: at least 1 and at most 3600)"),
+        (
+            {"workers": {"stage_deadline_s": {"scan": 0}}},
+            "workers.stage_deadline_s.scan",
+            "0 is out of range",
+        ),
+        (
+            {"workers": {"stage_deadline_s": {"scna": 9}}},
+            "workers.stage_deadline_s.scna",
+            "'scna' is not allowed (allowed: 'read', 'intensity', ",
+        ),
+        (
+            {"workers": {"stage_deadline_s": {"scan": 31}}},
+            "workers",
+            "stage_deadline_s.scan is 31, more than deadline_s (30), which ends the image first",
+        ),
         ({"workers": {"max_megapixels": 0}}, "workers.max_megapixels", "more than 0 and at most 4000"),
         ({"http": {"port": 70000}}, "http.port", "(allowed: at least 0 and at most 65535)"),
         ({"watch": {}}, "watch", "must be a list in [brackets], not a table"),

@@ -26,6 +26,7 @@ from semwatchd.adapters.source import read_once
 from semwatchd.adapters.tiff import decode_tiff
 from semwatchd.core.job import Job, Result
 from semwatchd.engine.settings import WorkerSettings
+from semwatchd.engine.worker import Analyse
 from semwatchd.imaging.differences import squared_differences
 from semwatchd.imaging.noise import noise_variance
 from semwatchd.imaging.registration import prepare_reference, register
@@ -63,13 +64,13 @@ class Options:
 class Ours:
     """The product's own line, which also says what its stages cost."""
 
-    analyse: Callable[[Job], Any]
+    analyse: Analyse
     jobs: Sequence[Job]
     stages: list[Mapping[str, float]] = field(default_factory=list)
 
     def __call__(self, number: int) -> None:
         """Measure one image."""
-        outcome = self.analyse(self.jobs[number % len(self.jobs)])
+        outcome = self.analyse(self.jobs[number % len(self.jobs)], str)
         if not isinstance(outcome, Result):
             raise TypeError(f"the benchmark's own image was not measured: {outcome.reason}")
         self.stages.append(outcome.cpu_ms)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from semwatchd.engine.pace import ENOUGH, REMEMBERED, SHORTEST_S, Pace
+from semwatchd.engine.pace import ENOUGH, REMEMBERED, SHORTEST_S, Deadlines, Pace
 
 
 def after(seconds: float, images: int, longest_s: float = 120.0) -> Pace:
@@ -33,3 +33,21 @@ def test_it_follows_images_that_become_slower() -> None:
     for _ in range(200):
         pace.took(2.0)
     assert pace.deadline_s == pytest.approx(20.0)
+
+
+def test_each_stage_has_a_deadline_of_its_own() -> None:
+    deadlines = Deadlines(60.0, {"scan": 2.0})
+    for _ in range(REMEMBERED):
+        deadlines.took({"read": 10.0, "registration": 2000.0, "scan": 1500.0})
+    assert deadlines.of("read") == SHORTEST_S
+    assert deadlines.of("registration") == pytest.approx(20.0)
+    assert deadlines.of("scan") == 2.0, "what the operator says is not learned"
+    assert deadlines.of("plan") == 60.0, "what never was timed has the time of the whole image"
+
+
+def test_an_image_that_was_too_slow_gets_all_the_time_but_where_the_operator_says_otherwise() -> None:
+    deadlines = Deadlines(60.0, {"scan": 2.0})
+    for _ in range(REMEMBERED):
+        deadlines.took({"read": 10.0})
+    assert deadlines.patient("read") == 60.0
+    assert deadlines.patient("scan") == 2.0

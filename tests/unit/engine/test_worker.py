@@ -10,7 +10,7 @@ from semwatchd.core.image import SemImage
 from semwatchd.core.job import ErrorClass, Evidence, Failure, Job, Outcome, Result
 from semwatchd.core.ports import SourceFile
 from semwatchd.engine.worker import MAX_REASON_CHARS, analyse, error_class_of
-from semwatchd.pipeline.stage import Measured, Picture, Stage
+from semwatchd.pipeline.stage import Begin, Measured, Picture, Stage
 from tests.deliveries import FACTS
 from tests.journals import some_job
 
@@ -19,7 +19,11 @@ IMAGE = SemImage(pixels=None, facts=FACTS, warnings=("doubtful",))  # type: igno
 
 
 def outcome(
-    job: Job | None = None, found: SourceFile = SOURCE, error: Exception | None = None, at: str = ""
+    job: Job | None = None,
+    found: SourceFile = SOURCE,
+    error: Exception | None = None,
+    at: str = "",
+    begin: Begin = str,
 ) -> Outcome:
     def step(name: str) -> None:
         if error is not None and at == name:
@@ -40,7 +44,7 @@ def outcome(
     def stages_of(_: Job) -> tuple[Stage, ...]:
         return (Stage(name="counting", measure=measure),)
 
-    return analyse(job or some_job(1), read, decode, stages_of)
+    return analyse(job or some_job(1), begin, read, decode, stages_of)
 
 
 def test_a_good_image_becomes_a_result() -> None:
@@ -49,6 +53,15 @@ def test_a_good_image_becomes_a_result() -> None:
     assert done.measurements == {"n": 1.0}
     assert done.warnings == ("late", "doubtful")
     assert list(done.elapsed_ms) == list(done.cpu_ms) == ["read", "counting"]
+
+
+def test_each_step_is_told_before_it_begins() -> None:
+    told: list[str] = []
+    outcome(begin=told.append)
+    assert told == ["read", "plan", "counting"]
+    told.clear()
+    outcome(error=OSError("away"), at="read", begin=told.append)
+    assert told == ["read"]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +113,7 @@ def test_a_removed_file_is_set_aside_but_a_lost_folder_is_waited_for(tmp_path: P
 
     def failure_in(root: Path) -> Failure:
         job = replace(some_job(1), root=str(root), path=str(root / "a.tif"))
-        failed = analyse(job, read, lambda _: IMAGE, lambda _: ())
+        failed = analyse(job, str, read, lambda _: IMAGE, lambda _: ())
         assert isinstance(failed, Failure)
         return failed
 

@@ -25,6 +25,17 @@ def test_numbers_of_all_stages_are_gathered_and_timed() -> None:
     assert analysis.warnings == ()
 
 
+def test_each_stage_is_told_before_it_runs() -> None:
+    told: list[str] = []
+
+    def measure(_: Picture) -> Measured:
+        told.append("runs")
+        return Measured()
+
+    run_stages(IMAGE, [Stage(name=name, measure=measure) for name in ("one", "two")], told.append)
+    assert told == ["one", "runs", "two", "runs"]
+
+
 def test_a_number_that_is_not_finite_becomes_none_and_a_warning() -> None:
     analysis = run_stages(IMAGE, (saying("one", a=math.inf, b=math.nan, c=3.0),))
     assert analysis.values == {"a": None, "b": None, "c": 3.0}
