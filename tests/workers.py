@@ -62,7 +62,7 @@ def _decode(source: SourceFile) -> SemImage:
 
 
 def _stages_of(job: Job) -> tuple[Stage, ...]:
-    kept = ("NOTIFY_SOCKET", "WATCHDOG_PID", "OMP_NUM_THREADS", "MALLOC_MMAP_THRESHOLD_")
+    kept = ("NOTIFY_SOCKET", "WATCHDOG_PID", "OMP_NUM_THREADS", "GLIBC_TUNABLES")
     names = tuple(name for name in kept if name in os.environ)
     return (
         Stage(name="environment", measure=lambda _: Measured(warnings=names)),
