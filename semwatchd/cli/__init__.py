@@ -14,6 +14,7 @@ from semwatchd.cli.journal import audit_command, outbox_app, quarantine_app, sta
 from semwatchd.cli.learning import synth_command
 from semwatchd.cli.offline import analyze_command, backfill_command, demo_command
 from semwatchd.cli.service import config_app, healthcheck_command, install_service_command, run_command
+from semwatchd.cli.training import evaluate_app, train_app
 from semwatchd.core.errors import ConfigError, EnvironmentFault
 from semwatchd.core.paths import one_line
 
@@ -40,6 +41,8 @@ app.command("healthcheck")(healthcheck_command)
 app.command("debug")(debug_command)
 app.command("install-service")(install_service_command)
 app.command("synth")(synth_command)
+app.add_typer(train_app, name="train")
+app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(bench_app, name="bench")
 
 

@@ -1,22 +1,17 @@
-"""Commands that make data for the models, train and use them. The work is done by processes of their own."""
+"""The command that makes data for the models, by processes of its own."""
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from semwatchd.cli.progress import cores, progress
 from semwatchd.offline.dataset import DatasetSpec, ForeignDatasetError
-from semwatchd.offline.generate import Advance, generate
+from semwatchd.offline.generate import generate
 
 SIZES = {"a": "66x45", "b": "72x48"}
 
@@ -63,8 +58,8 @@ def synth_command(
         format=form.value,
     )
     try:
-        with _progress("scenes", count) as advance:
-            generate(out, spec, workers or len(os.sched_getaffinity(0)), advance)
+        with progress("scenes", count) as advance:
+            generate(out, spec, workers or cores(), advance)
     except ForeignDatasetError as error:
         raise typer.BadParameter(str(error), param_hint="--out") from error
     print(f"{count} scenes of {rows} x {columns} pixels in {out}")
@@ -78,17 +73,3 @@ def _size(text: str) -> tuple[int, int]:
             f"{text!r} is not rows x columns between 16 and 8192, like 66x45", param_hint="--size"
         )
     return rows, columns
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Advance]:
-    """Show a bar with the time that is left, on a terminal only."""
-    columns = (
-        TextColumn(what),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda done: progress.advance(task, done)

@@ -42,12 +42,3 @@ def noise2self_loss(network: Network, frames: Tensor, phase: int) -> Tensor:
 def noise2noise_loss(network: Network, first: Tensor, second: Tensor) -> Tensor:
     """Mean squared error against another frame of the same scene, whose noise is independent."""
     return functional.mse_loss(network(first), second)
-
-
-def denoised_blindly(network: Network, frames: Tensor) -> Tensor:
-    """Denoise so that no pixel's result depends on its own value: sixteen passes, each for its pixels."""
-    result = torch.zeros_like(frames)
-    for phase in range(PHASES):
-        shown, hidden = blinded(frames, phase)
-        result += network(shown) * hidden
-    return result
