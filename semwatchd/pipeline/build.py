@@ -9,6 +9,7 @@ from semwatchd.core.errors import ConfigError
 from semwatchd.core.image import SemImage
 from semwatchd.core.plan import Plan
 from semwatchd.pipeline.alignment import earlier_stage, registration_stage
+from semwatchd.pipeline.drifting import drift_stage
 from semwatchd.pipeline.quality import (
     features_stage,
     intensity_stage,
@@ -68,6 +69,9 @@ def build_stages(
 def _build(name: str, plan: Plan, reference: SemImage | None, earlier: Compared | None) -> Stage | None:
     if name in ALONE:
         return ALONE[name]()
+    if name == "drift":
+        compared = reference if earlier is None else earlier.image
+        return drift_stage(compared) if isinstance(compared, SemImage) else None
     return _registration(plan, reference, earlier)
 
 

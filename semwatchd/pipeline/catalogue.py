@@ -225,10 +225,20 @@ _FEATURES = tuple(
     Measurement(f"features.{f.name}", f.unit, f.low, f.high, f.meaning, f.source) for f in FEATURES
 )
 
+_DRIFT = tuple(
+    Measurement(
+        *(f"drift.d{axis}_px", "px", None, None),
+        f"Movement of the content along {axis} from the first line to the last, {towards}, against the "
+        "reference's own; `null` where a half was not found for certain.",
+    )
+    for axis, towards in (("x", "+ to the right"), ("y", "+ down"))
+)
+
 CATALOGUE: dict[str, tuple[Measurement, ...]] = {
     "intensity": _INTENSITY,
     "sharpness": _SHARPNESS,
     "spectrum": _SPECTRUM,
     "scan": _SCAN,
+    "drift": _DRIFT,
     "features": _FEATURES,
 }

@@ -14,6 +14,9 @@ code.
 """
 
 ABOUT = {
+    "drift": """\
+Only where a plan names the stage and has a reference. The halves of the picture are registered on their own.
+""",
     "features": """\
 A vector to learn from. Only where a plan names the stage, or with `analyze --features`. Nothing in it depends
 on gain or offset. Tones, patterns and unevenness are taken at a quarter of the resolution, where there is

@@ -89,7 +89,8 @@ def _stage(name: str, measure: Callable[[Picture], Measured]) -> Stage:
 
 
 def _nothing(stage: str, why: str) -> Measured:
-    return Measured(values=dict.fromkeys(names(stage)), warnings=(why,))
+    nulls = names(stage)
+    return Measured(values=dict.fromkeys(nulls), warnings=(why,), expected_nulls=frozenset(nulls))
 
 
 def _measure_intensity(picture: Picture) -> Measured:

@@ -11,11 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from semwatchd.core.plan import Plan
 
-StageName = Literal["intensity", "sharpness", "spectrum", "scan", "registration", "features"]
+StageName = Literal["intensity", "sharpness", "spectrum", "scan", "registration", "drift", "features"]
 KNOWN_STAGES: tuple[StageName, ...] = get_args(StageName)
 
-#: A vector to learn from is no news for the fab: only where a plan asks for it.
-USUAL_STAGES = tuple(name for name in KNOWN_STAGES if name != "features")
+#: Drift costs as much as the registration, and a vector to learn from is no news for the fab: only where a
+#: plan asks for them.
+USUAL_STAGES = tuple(name for name in KNOWN_STAGES if name not in {"drift", "features"})
 
 
 class RegistrationSettings(BaseModel):
