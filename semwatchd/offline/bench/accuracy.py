@@ -106,7 +106,8 @@ def _tasks(options: Options) -> list[Task]:
         for scene, psf, snr, noise in product(SCENES, psfs, snrs, NOISES)
     )
     focus_tasks = (
-        FocusTask(scene=scene, snr=snr, seed=2, **size) for scene, snr in product(SCENES, SHIFT_SNRS)
+        FocusTask(scene=scene, snr=snr, seed=2, draws=DRAWS, **size)
+        for scene, snr in product(SCENES, SHIFT_SNRS)
     )
     return [
         *((shift_misses, task) for task in shift_tasks),

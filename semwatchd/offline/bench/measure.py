@@ -49,6 +49,7 @@ IMAGES = 4  # taken in turns, so that no picture stays in the processor's cache
 STANDARD = Size(side_px=1024, bits=8)
 LARGE = (Size(side_px=2048, bits=16), Size(side_px=4096, bits=16))
 FEWEST_ROUNDS = 3
+DETAILED_UP_TO_PX = 2048  # of larger frames only the whole image: others take seconds for each measurement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +118,9 @@ def _at(
     report(done, f"{size}: whole image")
     ours, whole = _whole(stock, rounds)
     report(done + 1, f"{size}: each measurement")
-    contests = _measurements(stock, rounds) | _formats(directory, stock, rounds)
+    contests = {}
+    if size.side_px <= DETAILED_UP_TO_PX:
+        contests = _measurements(stock, rounds) | _formats(directory, stock, rounds)
     report(done + 2, f"{size}: done")
     return {
         "size": str(size),

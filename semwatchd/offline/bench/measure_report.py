@@ -15,7 +15,7 @@ def tables(document: Mapping[str, Any]) -> Sequence[Table]:
         _whole(sizes),
         _stages(sizes),
         *(_contest(at, c) for at in sizes for c in _single(at)),
-        *map(_decode, sizes),
+        *(_decode(at) for at in sizes if _formats(at)),
     )
 
 
@@ -53,8 +53,12 @@ def _contest(at: Mapping[str, Any], contest: Mapping[str, Any]) -> Table:
     return Table(title=title, header=("who", "CPU ms", "times semwatchd"), rows=rows)
 
 
+def _formats(at: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return [c for c in at["contests"] if c["item"].startswith("decode: ")]
+
+
 def _decode(at: Mapping[str, Any]) -> Table:
-    contests = [c for c in at["contests"] if c["item"].startswith("decode: ")]
+    contests = _formats(at)
     rows = [
         (
             contest["item"].removeprefix("decode: "),

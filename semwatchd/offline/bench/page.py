@@ -25,7 +25,9 @@ HEAD = """\
 
 Measured {date} by `make bench-docs`, which writes this page. Each table was taken in one run in which all
 took turns, single-threaded but where it says otherwise; figures are medians, times are processor time (user
-and system). How to take and read them: [benchmark](how-to/benchmark.md).
+and system). Where the load at the start is more than about 1, others were at work on the same cores: then
+only ratios and errors count, and times are up to several times too long. How to take and read them:
+[benchmark](how-to/benchmark.md).
 
 ## The machine
 
@@ -36,7 +38,8 @@ and system). How to take and read them: [benchmark](how-to/benchmark.md).
 `plain recipe`: what one writes in an afternoon. `cv2.imread`, `cv2.Laplacian(CV_64F).var()`, the SNR from a
 float64 FFT, scikit-image's `phase_cross_correlation` upsampled 100 times. `same quantities` adds what else
 semwatchd measures: Sobel gradients, percentiles, the radial power spectrum. semwatchd's figure holds all
-that a worker does with a file: hash, facts of the tool, info bar, all stages of the default plan.
+that a worker does with a file: hash, facts of the tool, info bar, all stages of the default plan. Medians of
+{rounds} rounds for the smallest frames, fewer for larger ones.
 
 {measure}
 ## How wrong it is
@@ -71,6 +74,7 @@ def page(found: Mapping[str, Mapping[str, Any]]) -> str:
         date=time.strftime("%Y-%m-%d"),
         machine=machine,
         measure=_joined(measure_report.tables(found["measure"])),
+        rounds=found["measure"]["rounds"],
         frame_px=found["accuracy"]["frame_px"],
         shifts=found["accuracy"]["shifts"],
         accuracy=_joined(accuracy_report.tables(found["accuracy"])),

@@ -40,7 +40,7 @@ def _registration(pyplot: Any, rows: Sequence[Mapping[str, Any]]) -> Any:  # noq
         axis.loglog(*_columns(cell, "bound_px"), "k--", label="Cramér-Rao bound")
         _snr_axis(axis, sorted({row["snr"] for row in rows}))
         axis.set_title(scene)
-    axes[0].set_ylabel("RMS error of the shift / px")
+    axes[0].set_ylabel("RMS error of the shift / px, up to 1 px")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
@@ -54,16 +54,13 @@ def _snr(pyplot: Any, rows: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401
     noises = list(dict.fromkeys(row["noise"] for row in rows))
     figure, axes = pyplot.subplots(1, len(noises), figsize=(9, 4), sharey=True, layout="constrained")
     for axis, noise in zip(axes, noises, strict=True):
-        for row in (row for row in rows if row["noise"] == noise):
+        for row, marker in zip((row for row in rows if row["noise"] == noise), "osv^D", strict=False):
             snrs = [at["snr"] for at in row["by_snr"]]
-            least, most = ([100 * at[key] for at in row["by_snr"]] for key in ("least", "most"))
-            axis.fill_between(snrs, least, most, alpha=0.5, label=row["estimator"])
-        axis.set_yscale("symlog", linthresh=1)
-        axis.set_xscale("log")
-        axis.axhline(0, color="k", linewidth=0.8)
+            worst = [100 * max(abs(at["least"]), abs(at["most"])) for at in row["by_snr"]]
+            axis.loglog(snrs, worst, marker=marker, label=row["estimator"])
         _snr_axis(axis, snrs)
         axis.set_title("white noise" if noise == "white" else "noise correlated along the scan line")
-    axes[0].set_ylabel("error of the SNR / %, all scenes and spots")
+    axes[0].set_ylabel("bias of the SNR / %, worst scene and spot")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
@@ -76,7 +73,7 @@ def _sharpness(pyplot: Any, rows: Sequence[Mapping[str, Any]]) -> Any:  # noqa: 
     axis.axhline(1, color="k", linewidth=0.8)
     _snr_axis(axis, sorted({row["snr"] for row in rows}))
     axis.set_ylabel("sharp over blurred, share of noise-free ratio")
-    axis.legend()
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 

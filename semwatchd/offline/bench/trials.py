@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -214,6 +215,7 @@ class FocusTask:
     snr: float
     frame_px: int
     seed: int
+    draws: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,16 +235,23 @@ def focus_kept(task: FocusTask) -> list[FocusKept]:
     sharp, blurred = (signal_of(frame, task.snr, like=frames[0]) for frame in frames)
     sigma = noise_sigma(sharp, task.snr)
     clean = [sharp.astype(np.float32), blurred.astype(np.float32)]
-    noisy = [exposed(rng, signal, sigma, Exposure()) for signal in (sharp, blurred)]
+    noisy = [
+        [exposed(rng, signal, sigma, Exposure()) for signal in (sharp, blurred)] for _ in range(task.draws)
+    ]
     return [
         FocusKept(
             scene=task.scene,
             snr=task.snr,
             measure=name,
-            kept=float((sharpness(noisy[0]) / sharpness(noisy[1])) / (truth(clean[0]) / truth(clean[1]))),
+            kept=statistics.fmean(_ratio(measure, pair) for pair in noisy) / _ratio(truth, clean),
         )
-        for name, (sharpness, truth) in SHARPNESS.items()
+        for name, (measure, truth) in SHARPNESS.items()
     ]
+
+
+def _ratio(measure: Callable[[Any], float], sharp_and_blurred: Sequence[Any]) -> float:
+    sharp, blurred = map(measure, sharp_and_blurred)
+    return float(sharp / blurred)
 
 
 def _corrected(image: Any) -> float:  # noqa: ANN401 — pixels
