@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from semwatchd.core.errors import EnvironmentFault
+from semwatchd.core.files import write_whole
 from semwatchd.models.networks import MIDDLE, Architecture, UnknownArchitectureError, build
 
 FORMAT = 1
@@ -45,8 +45,8 @@ def save_model(path: Path, network: nn.Module, manifest: Manifest) -> None:
     """Write weights to ``path`` (.safetensors) and, when they are there, the manifest beside them (.json)."""
     content = save(_halved(network.state_dict()))
     known = asdict(manifest) | {"weights": hashlib.sha256(content).hexdigest()}
-    _write_whole(path, content)
-    _write_whole(path.with_suffix(".json"), json.dumps(known, indent=2).encode() + b"\n")
+    write_whole(path, content)
+    write_whole(path.with_suffix(".json"), json.dumps(known, indent=2).encode() + b"\n")
 
 
 def load_model(path: Path) -> tuple[nn.Module, Manifest]:
@@ -99,12 +99,3 @@ def _halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         name: (values.half() if values.is_floating_point() else values).cpu().contiguous()
         for name, values in state.items()
     }
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -6,7 +6,6 @@ import csv
 import errno
 import io
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from semwatchd.adapters.mes.payload import RegistrationData
 from semwatchd.core.errors import TransientError
 from semwatchd.core.failpoints import failpoint
+from semwatchd.core.files import Step, write_whole
 from semwatchd.core.ports import Event
 
 MAX_SUBJECT_CHARS = 120  #: with the event id and the ending well below the 255 bytes of a file name
@@ -52,8 +52,8 @@ class FileDropMes:
         """Write both files whole or not at all. The same event always gives the same bytes."""
         stem = f"{_safe(event.subject)}-{event.event_id}"
         try:
-            _write_whole(self._directory, f"{stem}.csv", _as_csv(event.payload))
-            _write_whole(self._directory, f"{stem}.json", f"{event.payload}\n".encode())
+            write_whole(self._directory / f"{stem}.csv", _as_csv(event.payload), _may_die)
+            write_whole(self._directory / f"{stem}.json", f"{event.payload}\n".encode(), _may_die)
         except OSError as error:
             remedy = REMEDIES.get(error.errno or 0, "see to the disk or the share")
             raise TransientError(
@@ -66,32 +66,14 @@ def _safe(subject: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", subject)[-MAX_SUBJECT_CHARS:].lstrip("._-") or "event"
 
 
-def _write_whole(directory: Path, name: str, content: bytes) -> None:
-    """Temp file in the same folder, fsync, rename, fsync the folder: seen whole and still there tomorrow.
-
-    The temp file's name is fixed, so what a crash left behind is written over by the next try.
-    """
-    part = directory / f".{name}.part"
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        failpoint("filedrop.before_fsync")
-        os.fsync(file.fileno())
-    failpoint("filedrop.before_rename")
-    part.replace(directory / name)
-    failpoint("filedrop.after_rename")
-    _sync_folder(directory)
-
-
-def _sync_folder(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some network shares cannot sync a folder
-            raise
-    finally:
-        os.close(handle)
+def _may_die(step: Step) -> None:
+    match step:
+        case Step.WRITTEN:
+            failpoint("filedrop.before_fsync")
+        case Step.SYNCED:
+            failpoint("filedrop.before_rename")
+        case Step.NAMED:
+            failpoint("filedrop.after_rename")
 
 
 def _as_csv(payload: str) -> bytes:
