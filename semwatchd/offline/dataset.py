@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from semwatchd.core.files import write_whole
 
 MANIFEST = "dataset.json"
 BATCH_BYTES = 16_000_000  # of pixels: small beside the memory of any machine, large beside a file's overhead
@@ -85,16 +86,6 @@ def read_spec(folder: Path) -> DatasetSpec:
     except (OSError, ValueError, TypeError) as error:
         hint = f"make one with 'semwatchd synth --out {folder}'"
         raise ForeignDatasetError(f"{folder} holds no data set that can be read ({error}); {hint}") from error
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is seen whole or not at all, also after a power cut."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def _differences(there: DatasetSpec, wanted: DatasetSpec) -> str:

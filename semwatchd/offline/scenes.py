@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 import tifffile
 
-from semwatchd.offline.dataset import Batch, DatasetSpec, read_spec, write_whole
+from semwatchd.core.files import write_whole
+from semwatchd.offline.dataset import Batch, DatasetSpec, read_spec
 from semwatchd.offline.writers import tiff_bytes
 from semwatchd.synth.scene import PIXEL_SIZE_NM, Scene, SceneSpec, Track, make_scene
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from semwatchd.offline.dataset import write_whole
+from semwatchd.core.files import write_whole
 from semwatchd.offline.depth.orders import TrainingOrder, in_folder
 from semwatchd.offline.depth.trainer import Trainer
 

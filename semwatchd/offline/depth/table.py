@@ -10,7 +10,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from semwatchd.offline.dataset import DatasetSpec, write_whole
+from semwatchd.core.files import write_whole
+from semwatchd.offline.dataset import DatasetSpec
 from semwatchd.offline.depth.orders import Advance, BaselineOrder, TrainingOrder, carry_out
 from semwatchd.offline.depth.rows import CLAIMS, ROWS, Preset, Row
 from semwatchd.offline.depth.verdicts import Verdict, judge

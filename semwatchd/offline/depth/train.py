@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from semwatchd.core.files import write_whole
 from semwatchd.models.adabn import recompute_statistics
 from semwatchd.models.checkpoint import Manifest, save_model
 from semwatchd.models.networks import MIDDLE, Architecture, parameter_count, to_network
-from semwatchd.offline.dataset import write_whole
 from semwatchd.offline.depth.data import Feed, mean_shot
 from semwatchd.offline.depth.denoising import transfer
 from semwatchd.offline.depth.device import chosen_device, serve
