@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -38,6 +38,8 @@ class Manifest:
     command: str  #: that trained it
     rmse: Mapping[str, float]  #: in grey levels (nm), by the name of the set it was measured on
     weights: str  #: SHA-256 of the weights' file
+    #: Between what each trait of the training pictures lies, by its name; what has no range is not judged.
+    domain: Mapping[str, Sequence[float]] = field(default_factory=dict)
     format: int = FORMAT
 
 

@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import asdict
 from typing import Any
 
@@ -23,6 +24,7 @@ from semwatchd.models.networks import MIDDLE, Architecture, parameter_count, to_
 from semwatchd.offline.depth.data import Feed, mean_shot
 from semwatchd.offline.depth.denoising import transfer
 from semwatchd.offline.depth.device import chosen_device, serve
+from semwatchd.offline.depth.domain import training_domain
 from semwatchd.offline.depth.material import Material, gather
 from semwatchd.offline.depth.orders import TrainingOrder, WrongOrderError, in_folder, tell, training_order
 from semwatchd.offline.depth.scoring import clock_of, images_per_s, score_all
@@ -111,10 +113,16 @@ def _finish(
         command=_command(order),
         rmse={name: found["rmse"] for name, found in scores.items()},
         weights="",
+        domain=_domain(order, network, material),
     )
     save_model(in_folder(order, "model.safetensors"), network, manifest)
     write_whole(in_folder(order, "result.json"), json.dumps(result, indent=2).encode() + b"\n")
     return result
+
+
+def _domain(order: TrainingOrder, network: nn.Module, material: Material) -> dict[str, tuple[float, float]]:
+    step = 2 ** Architecture.named(order.architecture).levels
+    return training_domain(deepcopy(network).cpu(), step, material.train, order.shots)
 
 
 def _command(order: TrainingOrder) -> str:

@@ -62,6 +62,8 @@ def test_a_short_training_beats_the_mean_depth_more_than_twice(order: TrainingOr
     assert manifest.rmse["test"] == found
     assert manifest.data == load(order.data).sha256
     assert order.out not in manifest.command
+    assert set(manifest.domain) == {"level", "contrast", "sharpness", "disagreement_nm"}
+    assert all(low < high for low, high in manifest.domain.values())
     again = evaluate(ScoringOrder(model=f"{order.out}/model.safetensors", data=str(order.test)))
     assert again["scores"]["test"]["rmse"] == pytest.approx(found, rel=1e-4)
     assert not network.training
