@@ -14,7 +14,7 @@ def holes(
     off = np.hypot(y % 24 - 11.5, x % 24 - 11.5)
     depth = top_nm + (level_nm - top_nm) * np.clip((radius_px + 1 - off) / 2, 0, 1)
     rough = np.random.default_rng(1).normal(0, 1, depth.shape) * rough_nm
-    return np.maximum(depth + rough, 0).astype(np.float32)
+    return np.asarray(np.maximum(depth + rough, 0), np.float32)
 
 
 def test_the_floor_and_the_depth_of_the_holes_are_those_that_were_made() -> None:

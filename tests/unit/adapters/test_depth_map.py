@@ -1,0 +1,97 @@
+import json
+import os
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+
+from semwatchd.adapters.depth_map import NM_PER_LEVEL, DepthFacts, preview_bytes, tiff_bytes, write_depth_map
+from semwatchd.adapters.reader import decode
+from semwatchd.core.ports import SourceFile
+
+FACTS = DepthFacts(
+    source="wafer/한 글.tif",
+    source_sha256="a" * 64,
+    weights_sha256="b" * 64,
+    architecture="unet-2-16",
+    pixel_size_nm=1.5,
+    info_bar_rows=60,
+)
+
+
+@pytest.fixture
+def depth() -> NDArray[np.float32]:
+    y, x = np.mgrid[:72, :48]
+    return np.asarray(80 + 70 * np.sin(x / 6) * np.cos(y / 9), np.float32)
+
+
+def test_the_depths_come_back_to_half_a_level_and_with_their_meaning(depth: NDArray[np.float32]) -> None:
+    with tifffile.TiffFile(BytesIO(tiff_bytes(depth, FACTS))) as file:
+        page = file.pages.first
+        assert isinstance(page, tifffile.TiffPage)
+        meaning = json.loads(page.description)
+        levels = page.asarray()
+        assert page.compression == tifffile.COMPRESSION.ZSTD
+        assert page.tags["XResolution"].value[0] / page.tags["XResolution"].value[1] == pytest.approx(
+            1e7 / 1.5
+        )
+    assert levels.dtype == np.uint16
+    np.testing.assert_allclose(levels * meaning["nm_per_level"], depth, atol=0.51 * NM_PER_LEVEL)
+    assert meaning["unit"] == "nm"
+    assert meaning["source"] == FACTS.source
+    assert (meaning["source_sha256"], meaning["weights_sha256"]) == (
+        FACTS.source_sha256,
+        FACTS.weights_sha256,
+    )
+    assert meaning["info_bar_rows"] == 60
+
+
+def test_our_own_reader_can_read_it(depth: NDArray[np.float32]) -> None:
+    data = tiff_bytes(depth, FACTS)
+    image = decode(SourceFile(path="map.tif", data=data, sha256="c" * 64, size=len(data), mtime_ns=0))
+    assert image.pixels.shape == depth.shape
+    assert image.facts.dtype == "uint16"
+
+
+def test_equal_maps_give_equal_bytes(depth: NDArray[np.float32]) -> None:
+    assert tiff_bytes(depth, FACTS) == tiff_bytes(depth.copy(), FACTS)
+
+
+def test_what_16_bits_cannot_hold_is_cut_and_does_not_wrap() -> None:
+    content = tiff_bytes(np.array([[-5.0, 1e5]] * 2, np.float32), FACTS)
+    assert tifffile.imread(BytesIO(content))[0].tolist() == [0, 65535]
+
+
+def test_a_map_without_a_pixel_size_claims_none(depth: NDArray[np.float32]) -> None:
+    with tifffile.TiffFile(BytesIO(tiff_bytes(depth, replace(FACTS, pixel_size_nm=None)))) as file:
+        page = file.pages.first
+        assert isinstance(page, tifffile.TiffPage)
+        assert json.loads(page.description)["pixel_size_nm"] is None
+        assert page.tags["ResolutionUnit"].value == 1  # none
+
+
+def test_the_preview_is_a_png(depth: NDArray[np.float32]) -> None:
+    content = preview_bytes(depth, FACTS)
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    assert picture.shape[1] == 48
+
+
+def test_the_map_is_there_only_with_its_preview(
+    tmp_path: Path, depth: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    sync = os.fsync
+
+    def looking(handle: int) -> None:
+        seen.append(sorted(path.name for path in tmp_path.glob("[!.]*")))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", looking)
+    write_depth_map(tmp_path / "a.depth.tif", depth, FACTS)
+    assert seen == [[], ["a.depth.png"], ["a.depth.png"], ["a.depth.png", "a.depth.tif"]]
