@@ -21,8 +21,8 @@ def even(grey: NDArray[Any]) -> Floats:
 
 def tilted(grey: NDArray[Any]) -> Floats:
     """Sees every picture 10 nm deeper at its last line than at its first."""
-    slope = np.linspace(0, 10, grey.shape[1], dtype=np.float32)[:, None]
-    return np.asarray(even(grey) + slope, np.float32)
+    slope: Floats = np.linspace(0, 10, grey.shape[1]).astype(np.float32)[:, None]
+    return even(grey) + slope
 
 
 def grey(rows: int, columns: int) -> NDArray[np.uint8]:
