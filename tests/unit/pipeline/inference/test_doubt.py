@@ -16,13 +16,14 @@ def model_of(rule: Any) -> DepthModel:  # noqa: ANN401 — a function of arrays
 
 
 def even(grey: NDArray[Any]) -> Floats:
-    return grey.astype(np.float32) / 2
+    return grey.astype(np.float32) * np.float32(0.5)
 
 
 def tilted(grey: NDArray[Any]) -> Floats:
     """Sees every picture 10 nm deeper at its last line than at its first."""
-    slope: Floats = np.linspace(0, 10, grey.shape[1]).astype(np.float32)[:, None]
-    return even(grey) + slope
+    depth = even(grey)
+    depth += np.linspace(0, 10, grey.shape[1])[:, None]
+    return depth
 
 
 def grey(rows: int, columns: int) -> NDArray[np.uint8]:
