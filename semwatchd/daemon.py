@@ -32,6 +32,7 @@ from semwatchd.engine.disk import DiskGuard
 from semwatchd.engine.health import Health, HealthBoard
 from semwatchd.engine.heartbeat import Heartbeat, Rate, status_line
 from semwatchd.engine.memory import MemoryTracer
+from semwatchd.engine.opening import Opening, effort
 from semwatchd.engine.stacks import thread_stacks, worker_stacks
 from semwatchd.engine.wishes import Wishes
 from semwatchd.line import Line, Surroundings, running_line
@@ -44,7 +45,6 @@ from semwatchd.silence import SilenceWatch
 ASIDE_END_S = 2.0  # what runs beside the work, and may wait for a sick disk, may die with the process
 TURN_S = 0.2  # longest turn of the main loop, so that a stop is never far
 STUCK_S = 180.0  # a loop silent for longer is stuck, and /livez says so
-OPENING_S = 600.0  # for the upgrade and the recovery of a journal of many years
 CLOSING_S = 90.0  # beyond the drain: for deliveries under way and the journal's last commit
 
 
@@ -100,13 +100,13 @@ class Daemon:
             faulthandler.register(signal.SIGUSR1)  # the same without the end, also where Python hangs
             ignore_lease_signal()
             self._wishes.take_signals()
-            self._manager.extend(OPENING_S)
             stack.enter_context(
                 sole_owner(self._config.state_dir)
             )  # first, to be refused for the true reason
             port = stack.enter_context(self._serving())
             stack.enter_context(self._debugging())  # before the line, so that its start and its end show too
-            self._line = line = stack.enter_context(running_line(self._config, around, self._resight))
+            with self._opening():
+                self._line = line = stack.enter_context(running_line(self._config, around, self._resight))
             stack.enter_context(self._announcing(port))
             stack.enter_context(self._overviewing(line))
             stack.enter_context(self._auditing())
@@ -120,6 +120,17 @@ class Daemon:
                     self._announce_end(line)
         self._log.info("daemon_stopped", failed=self._crew.failed)
         return 1 if self._crew.failed else 0
+
+    @contextmanager
+    def _opening(self) -> Iterator[None]:
+        opening = Opening(self._manager, effort, time.monotonic)
+        stop = threading.Event()
+        thread = self._crew.start("opening", partial(opening.run, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
 
     def _turn(self, line: Line) -> None:
         """Keep the line moving until it is time to stop, or other folders are to be watched."""
