@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -9,8 +10,9 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,13 +23,16 @@ from sqlalchemy import Connection
 from semwatchd.adapters.sql import operator
 from semwatchd.adapters.sql.jobs import SqlJobStore, recover
 from semwatchd.adapters.sql.journal import Journal, open_engine, reading, writing
+from semwatchd.adapters.sql.outbox import SqlOutbox
 from semwatchd.adapters.sql.queries import conservation, job_details, loose_ends
 from semwatchd.adapters.sql.schema import journal_path
 from semwatchd.adapters.sql.sightings import record_ready
 from semwatchd.adapters.sql.stuck import stuck_jobs
 from semwatchd.core.job import (
+    LONGEST_RETRY_S,
     MAX_ATTEMPTS,
     Context,
+    DeliveryState,
     Earlier,
     ErrorClass,
     Evidence,
@@ -39,15 +44,20 @@ from semwatchd.core.job import (
 )
 from semwatchd.core.lanes import AGED_S
 from semwatchd.core.plan import Plan
-from semwatchd.core.ports import Ending, JobOrder, RenderedEvent
+from semwatchd.core.ports import Ending, JobOrder, RenderedEvent, Verdict
 from semwatchd.engine.collector import judge
+from semwatchd.engine.settings import RetentionSettings
 from semwatchd.engine.stuck import stuck_after_s
+from semwatchd.retention import DAY_S, Sweep
 from tests.deliveries import FACTS, a_result
 from tests.fakes_jobs import MemoryJobStore
-from tests.journals import a_sighting, an_order, rows, running_journal
+from tests.journals import ROOT, a_sighting, an_order, rows, running_journal
 
 pytestmark = pytest.mark.integration
 
+T = TypeVar("T")
+
+ALL_STEPS = 3  # of a sweep through a small journal: jobs, sightings, payloads
 OTHER_PLAN = Plan(name="other", stages=("intensity",))
 
 
@@ -67,9 +77,11 @@ class Store(Protocol):
 class Twin(MemoryJobStore):
     """The twin, given jobs as intake gives them to the journal."""
 
+    root = ROOT
+
     def add(self, order: JobOrder) -> None:  # type: ignore[override] # an order, as intake makes it
-        number = len(self.rows) + 1
-        seen = a_sighting(f"{number}.tif", number)
+        number = max(self.rows, default=0) + 1
+        seen = a_sighting(f"{number}.tif", number, self.root)
         super().add(
             Job(
                 id=number,
@@ -92,8 +104,9 @@ class Twin(MemoryJobStore):
 class Real:
     """The journal, on a file of its own."""
 
-    def __init__(self, journal: Journal, folder: Path) -> None:
+    def __init__(self, journal: Journal, folder: Path, root: str = ROOT) -> None:
         self.now = 1000.0
+        self._root = root
         self._journal = journal
         self._folder = folder
         self._added = 0
@@ -107,7 +120,7 @@ class Real:
 
     def add(self, order: JobOrder) -> None:
         self._added += 1
-        seen = a_sighting(f"{self._added}.tif", self._added)
+        seen = a_sighting(f"{self._added}.tif", self._added, self._root)
         self._journal.submit(lambda connection: record_ready(connection, seen, order, self.now)).result()
 
     def requeue(self, number: int) -> None:
@@ -157,7 +170,7 @@ def success(job: Job, content: str = "a") -> Ending:
         event_type="t",
         order_key=job.context.order_key,
         subject="s",
-        payload="{}",
+        payload='{"data": 1}',
     )
     return Ending(outcome=outcome, state=JobState.STORED, events=(event,))
 
@@ -436,11 +449,35 @@ def test_the_newest_place_of_a_reference_is_the_one_that_is_read(tmp_path: Path)
         assert [job.plan for job in claimed(store)] == [new, new]
 
 
+def forgettable(folder: Path, images: Path, before_time: float) -> set[int]:
+    """Say in plain Python which jobs nothing needs: ended, delivered, old, not referred to, files gone."""
+    jobs = rows(folder, "SELECT id, path, state, coalesce(finished_at, detected_at), duplicate_of FROM job")
+    owed = {
+        number
+        for (number,) in rows(
+            folder, "SELECT job_id FROM outbox WHERE state != 'delivered' OR delivered_at >= ?", before_time
+        )
+    }
+    if not any(images.iterdir()):
+        return set()  # it may be a mount that is lost
+    referred_to = {twin for *_, twin in jobs}
+    newest = max(int(str(number)) for number, *_ in jobs)
+    return {
+        int(str(number))
+        for number, path, state, ended_at, _ in jobs
+        if state in {"stored", "duplicate", "cancelled"}
+        and float(str(ended_at)) < before_time
+        and number not in owed | referred_to
+        and number != newest
+        and not Path(str(path)).exists()
+    }
+
+
 # Crashes
 
 
 class JournalMachine(RuleBasedStateMachine):
-    """Work, restarts and crashes in any order; the twin says what must be true.
+    """Work, deliveries, forgetting, restarts and crashes in any order; the twin says what must be true.
 
     A crash is the file and its log as they lie on the disk at that moment, copied and opened anew.
     """
@@ -450,15 +487,18 @@ class JournalMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._folder = Path(tempfile.mkdtemp(prefix="semwatchd-"))
+        self._images = self._folder / "sem1"
+        self._images.mkdir()
         self._model = Twin()
+        self._model.root = str(self._images)
         self._stack = ExitStack()
         self._open(self._folder / "0")
 
     def _open(self, folder: Path) -> None:
         self._at = folder
         self._journal = self._stack.enter_context(running_journal(folder))
-        self._real = Real(self._journal, folder)
-        self._real._added = len(self._model.rows)
+        self._real = Real(self._journal, folder, self._model.root)
+        self._real._added = max(self._model.rows, default=0)
         self._real.now = self._model.now
 
     def teardown(self) -> None:
@@ -474,12 +514,22 @@ class JournalMachine(RuleBasedStateMachine):
         for _ in range(count):
             for store in (self._model, self._real):
                 store.add(an_order(lane=lane))
+            number = self._real._added
+            image = self._image(number)
+            image.write_bytes(bytes(100 + number))
+            os.utime(image, ns=(number, number))
+
+    def _image(self, number: int) -> Path:
+        return self._images / f"{number}.tif"
 
     @rule(target=running, limit=st.integers(1, 3))
     def claim(self, limit: int) -> object:
+        return multiple(*self._claimed(limit))
+
+    def _claimed(self, limit: int) -> list[Job]:
         jobs = claimed(self._real, limit)
         assert jobs == claimed(self._model, limit)
-        return multiple(*jobs)
+        return jobs
 
     @rule(job=consumes(running), content=st.sampled_from("abc"))
     def succeed(self, job: Job, content: str) -> None:
@@ -508,6 +558,56 @@ class JournalMachine(RuleBasedStateMachine):
             for store in (self._model, self._real):
                 store.requeue(number)
 
+    @rule(destinations=st.sampled_from([("mes", "archive"), ("mes",)]))
+    def deliver(self, destinations: Sequence[str]) -> None:
+        outbox = SqlOutbox(self._journal, LONGEST_RETRY_S)
+        for destination in destinations:
+            taken = outbox.take(destination, 100, self._real.now)
+            verdicts = [Verdict(seq=event.seq, state=DeliveryState.DELIVERED, attempts=1) for event in taken]
+            outbox.settle(verdicts, self._real.now)
+
+    @rule(contents=st.lists(st.sampled_from([*"abc", "bad"]), min_size=3, max_size=5))
+    def work_off(self, contents: Sequence[str]) -> None:
+        for job, content in zip(self._claimed(len(contents)), contents, strict=False):
+            bad = failure(job, ErrorClass.DATA, self._model.now)
+            self._finish(bad if content == "bad" else success(job, content))
+        self.deliver(("mes", "archive"))
+
+    @rule(
+        steps=st.sampled_from([ALL_STEPS, ALL_STEPS, 1, 2]),
+        days=st.sampled_from([8, 1]),
+        kept=st.sets(st.integers(1, 9), max_size=3),
+    )
+    def forget(self, steps: int, days: int, kept: Collection[int]) -> None:
+        """Sweep some days after most images were deleted, all of it or as far as a crash lets it."""
+        for number in range(1, self._real._added):
+            if number not in kept:
+                self._image(number).unlink(missing_ok=True)
+        self.wait(days * DAY_S)
+        before_time = self._real.now - 7 * DAY_S
+        going = forgettable(self._at, self._images, before_time)
+        sweep = Sweep(journal_path(self._at), self._write, may_ask=lambda _: True, now=self._real.now)
+        settings = RetentionSettings(payload_days=7, history_days=7)
+        for _ in islice(sweep.steps(settings), steps):
+            pass
+        assert sweep.done.jobs == len(going)
+        for number in going:
+            del self._model.rows[number]
+        self._model.outbox = [told for told in self._model.outbox if told[0] not in going]
+        needed = "state != 'delivered' OR delivered_at >= ?"
+        erased = f"SELECT seq FROM outbox WHERE payload = '{{}}' AND ({needed})"  # noqa: S608 — words of ours
+        assert rows(self._at, erased, before_time) == []
+        if steps < ALL_STEPS:
+            self.crash(1)
+
+    @rule()
+    def empty_the_folder(self) -> None:
+        for image in self._images.iterdir():
+            image.unlink()
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        return self._journal.submit(work).result()
+
     @rule(seconds=st.sampled_from([1.0, 5.0, 60.0]))
     def wait(self, seconds: float) -> None:
         self._model.now += seconds
@@ -520,7 +620,7 @@ class JournalMachine(RuleBasedStateMachine):
         begun = [(job.id, job.attempt) for job in claimed[::every]]
         new = self._at.with_name(str(int(self._at.name) + 1))
         new.mkdir()
-        for file in self._at.glob("journal.db*"):
+        for file in self._at.glob("journal.*"):
             shutil.copy(file, new)
         self._stack.close()
         self._open(new)
