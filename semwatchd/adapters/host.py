@@ -25,6 +25,12 @@ def memory_nodes(sys: Path = SYS) -> list[frozenset[int]]:
     return [frozenset(cores_in(_text(file))) for file in files]
 
 
+def cpu_flags(proc: Path = PROC) -> frozenset[str]:
+    """Return what the processor says it can do; nothing where it does not say."""
+    flags = (line for line in _text(proc / "cpuinfo").splitlines() if line.startswith("flags"))
+    return frozenset(next(flags, "").partition(":")[2].split())
+
+
 def cores_in(cpulist: str) -> Iterator[int]:
     """Yield the numbers in a kernel's list such as ``0-3,8``."""
     for part in cpulist.strip().split(","):

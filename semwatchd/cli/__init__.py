@@ -9,6 +9,7 @@ import typer
 from semwatchd.cli.bench import bench_app
 from semwatchd.cli.care import journal_app
 from semwatchd.cli.debug import debug_command
+from semwatchd.cli.depth import depth_command, doctor_command
 from semwatchd.cli.exits import CONFIGURATION, TRY_LATER, USAGE
 from semwatchd.cli.journal import audit_command, outbox_app, quarantine_app, status_command
 from semwatchd.cli.learning import synth_command
@@ -41,6 +42,8 @@ app.command("healthcheck")(healthcheck_command)
 app.command("debug")(debug_command)
 app.command("install-service")(install_service_command)
 app.command("synth")(synth_command)
+app.command("depth")(depth_command)
+app.command("doctor")(doctor_command)
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(bench_app, name="bench")

@@ -52,7 +52,7 @@ def analyze_command(
     if features and "features" not in chosen.stages:
         chosen = replace(chosen, stages=(*chosen.stages, "features"))
     log = structlog.get_logger("semwatchd")
-    outcomes = analyze(_files(paths), chosen, settings.workers, SilentTelemetry(), log)
+    outcomes = analyze(image_files(paths), chosen, settings.workers, SilentTelemetry(), log)
     if as_json:
         for outcome in outcomes:
             print_json_line(as_record(outcome))
@@ -73,7 +73,7 @@ def _plan(settings: Config, name: str, reference: Path | None) -> Plan:
         raise ConfigError([f"reference {chosen.reference}: {error.strerror}"]) from error
 
 
-def _files(paths: list[str]) -> list[str]:
+def image_files(paths: list[str]) -> list[str]:
     """Put the files of each folder in its place, in the order of their names, less what is no image."""
     files: list[str] = []
     for path in paths:

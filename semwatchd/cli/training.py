@@ -107,7 +107,7 @@ def depth_table_command(
 ) -> None:
     """Train every variant three times and say what the numbers show. May be interrupted and resumed."""
     order = TableOrder(out=out, preset=PRESETS[preset], workers=workers or cores(), device=device.value)
-    with progress("steps", total_steps(order.preset)) as advance, _refusals():
+    with progress("steps", total_steps(order.preset)) as advance, refusals():
         print(make_table(order, advance).read_text("utf-8"), end="")
 
 
@@ -132,12 +132,13 @@ def evaluate_depth_command(
 
 
 def _carried_out(order: Order, advance: Advance) -> Mapping[str, Any]:
-    with _refusals():
+    with refusals():
         return carry_out(order, advance)
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
+    """Turn an order that a person must change into a usage error."""
     try:
         yield
     except (WrongOrderError, ForeignDatasetError) as error:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 STEP_NM = 0.5  # of the histogram in which top and floor are told apart
 TWO_LEVELS = 0.8  # of the variance between the classes: one bell curve has 0.64, one flat slope 0.75
+LEAST_STEP_NM = 2.0  # between two levels: below it lies the networks' error, and bfloat16's own steps
 PLATEAU = 0.08  # of the distance between the classes, that a quarter of a level may span; walls span more
 DEVIATIONS = 1.4826  # of a bell curve, per median absolute deviation
 
@@ -61,7 +62,10 @@ def _plateaus(depth_nm: Depths) -> tuple[float | None, float | None]:
         return None, None
     deep = depth_nm > threshold_nm
     high, low = depth_nm[~deep], depth_nm[deep]
-    most_span_nm = PLATEAU * float(low.mean() - high.mean())
+    apart_nm = float(low.mean() - high.mean())
+    if apart_nm < LEAST_STEP_NM:
+        return None, None
+    most_span_nm = PLATEAU * apart_nm
     return _densest(high, most_span_nm), _densest(low, most_span_nm)
 
 

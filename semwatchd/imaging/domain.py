@@ -58,7 +58,7 @@ def _widened(values: Sequence[float]) -> tuple[float, float]:
 def outside(found: Mapping[str, float], allowed: Mapping[str, Range]) -> tuple[str, ...]:
     """Say of each trait that lies outside its range how far; what has no range is not judged."""
     return tuple(
-        f"out of domain: {name} is {value:.3g}, in training it was {low:.3g} to {high:.3g}"
+        f"out of domain: {name} {value:.3g}, in training {low:.3g} to {high:.3g}"
         for name, value in found.items()
         if name in allowed
         for low, high in [allowed[name]]

@@ -1,4 +1,4 @@
-"""What a network has to beat: ``python -m semwatchd.offline.depth.baseline ORDER``, the order as JSON."""
+"""What networks must beat: ``python -m semwatchd.offline.depth.baseline`` with the order as JSON on stdin."""
 
 from __future__ import annotations
 
@@ -51,4 +51,4 @@ def _recalled(remember: Retrieval, frames: Frames, shots: int) -> Tensor:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(lambda: measure(BaselineOrder(**json.loads(sys.argv[1])))))
+    sys.exit(serve(lambda: measure(BaselineOrder(**json.loads(sys.stdin.read())))))

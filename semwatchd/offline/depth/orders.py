@@ -1,4 +1,4 @@
-"""What a training or an evaluation is asked for, and the process that does it. Loads no torch."""
+"""What networks are trained, scored and used for, and the process that does it. Loads no torch."""
 
 from __future__ import annotations
 
@@ -111,16 +111,40 @@ class BaselineOrder:
     threads: int = 1
 
 
-Order = TrainingOrder | ScoringOrder | BaselineOrder
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappingOrder:
+    """Which images get a depth map, and where it goes."""
+
+    images: tuple[str, ...]
+    out: str
+    weights: str | None = None  #: a ``model.safetensors``; None: those that come with semwatchd
+    device: str = "auto"
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckupOrder:
+    """What can this machine do?"""
+
+    threads: int = 1
+
+
+Order = TrainingOrder | ScoringOrder | BaselineOrder | MappingOrder | CheckupOrder
 PROGRAMS: Mapping[type[Order], str] = MappingProxyType(
-    {TrainingOrder: "train", ScoringOrder: "score", BaselineOrder: "baseline"}
+    {
+        TrainingOrder: "train",
+        ScoringOrder: "score",
+        BaselineOrder: "baseline",
+        MappingOrder: "mapping",
+        CheckupOrder: "checkup",
+    }
 )
 
 
 def carry_out(order: Order, advance: Advance) -> Mapping[str, Any]:
     """Do it in a process of its own, which loads torch; return what was measured.
 
-    ``advance`` hears of training steps that are done, also of those of an earlier, interrupted run.
+    ``advance`` hears of training steps or images that are done, also of those of an earlier, interrupted run.
 
     Raises
     ------
@@ -132,12 +156,15 @@ def carry_out(order: Order, advance: Advance) -> Mapping[str, Any]:
     if find_spec("torch") is None:
         raise EnvironmentFault("torch is not installed: pip install 'semwatchd[models]'")
     process = subprocess.Popen(
-        [sys.executable, "-m", f"semwatchd.offline.depth.{PROGRAMS[type(order)]}", json.dumps(asdict(order))],
+        [sys.executable, "-m", f"semwatchd.offline.depth.{PROGRAMS[type(order)]}"],
+        stdin=subprocess.PIPE,  # thousands of images do not fit into the arguments
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": str(order.threads)},
     )
     try:
+        with suppress(BrokenPipeError), cast("IO[str]", process.stdin) as orders:
+            orders.write(json.dumps(asdict(order)))
         return _heard(cast("IO[str]", process.stdout), advance)
     finally:
         process.terminate()
@@ -156,7 +183,7 @@ def _heard(answers: IO[str], advance: Advance) -> Mapping[str, Any]:
                 raise WrongOrderError(reason)
             case {"fault": str(reason)}:
                 raise EnvironmentFault(reason)
-    raise EnvironmentFault("the training process ended early, killed perhaps; start again to go on")
+    raise EnvironmentFault("the process that does it ended early, killed perhaps; start again to go on")
 
 
 def _events(answers: IO[str]) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Score a trained network: ``python -m semwatchd.offline.depth.score ORDER``, the order as JSON."""
+"""Score a trained network: ``python -m semwatchd.offline.depth.score`` with the order as JSON on stdin."""
 
 from __future__ import annotations
 
@@ -41,4 +41,4 @@ def evaluate(order: ScoringOrder) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(lambda: evaluate(ScoringOrder(**json.loads(sys.argv[1])))))
+    sys.exit(serve(lambda: evaluate(ScoringOrder(**json.loads(sys.stdin.read())))))

@@ -1,4 +1,4 @@
-"""Train a depth network: ``python -m semwatchd.offline.depth.train ORDER``, the order as JSON.
+"""Train a depth network: ``python -m semwatchd.offline.depth.train`` with the order as JSON on stdin.
 
 Tells of its progress and its result on standard output, as JSON lines. A killed training goes on from the
 last state it has saved, and ends with the same weights as one that was not killed.
@@ -135,4 +135,4 @@ PLACES = frozenset({"data", "out", "test", "shift", "device", "threads"})
 
 
 if __name__ == "__main__":
-    sys.exit(serve(lambda: train(training_order(sys.argv[1]))))
+    sys.exit(serve(lambda: train(training_order(sys.stdin.read()))))

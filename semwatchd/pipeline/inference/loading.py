@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,13 +53,12 @@ def load_depth_model(path: Path, device: str = "auto") -> Loaded:
         CUDA was asked for and is not there, or no way gives the answer that float32 gives.
     """
     network, manifest = load_model(path)
-    probe = Probe.of(network)
-    tried = {timing: run for way in ways(device) for timing, run in [_try(network, way, probe)]}
+    tried = attempts(network, ways(device))
     timing = chosen(list(tried), MOST_DEVIATION_NM)
     if timing is None:
         raise EnvironmentFault(f"{path}: no way to run it on this machine gives the answer it should")
     step = 2 ** Architecture.named(manifest.architecture).levels
-    model = DepthModel(tried[timing], probe, step)
+    model = DepthModel(tried[timing], Probe.of(network), step)
     return Loaded(model=model, manifest=manifest, timing=timing, timings=tuple(tried))
 
 
@@ -76,7 +76,12 @@ def ways(device: str) -> tuple[Way, ...]:
     return ON_CUDA if there and device != "cpu" else ON_CPU
 
 
-def _try(network: nn.Module, way: Way, probe: Probe) -> tuple[Timing, Run]:
-    run = runner(network, way)
+def attempts(network: nn.Module, candidates: Sequence[Way]) -> Mapping[Timing, Run]:
+    """Run the known pictures in each way."""
+    probe = Probe.of(network)
+    return {_timing(run, way, probe): run for way in candidates for run in [runner(network, way)]}
+
+
+def _timing(run: Run, way: Way, probe: Probe) -> Timing:
     ms = timed(run, probe.grey, clock_of(way.device))
-    return Timing(way=way, ms_per_image=ms, deviation_nm=probe.deviation_nm(run)), run
+    return Timing(way=way, ms_per_image=ms, deviation_nm=probe.deviation_nm(run))

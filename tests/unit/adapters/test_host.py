@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from semwatchd.adapters.host import cores_in, cpu_quota, memory_nodes
+from semwatchd.adapters.host import cores_in, cpu_flags, cpu_quota, memory_nodes
 
 V2 = {"proc/self/cgroup": "0::/a/b\n"}
 V1 = {"proc/self/cgroup": "5:memory:/m\n4:cpu,cpuacct:/a\n0::/\n"}
@@ -79,3 +79,9 @@ def test_this_machine_is_understood() -> None:
     quota = cpu_quota()
     assert quota is None or quota > 0
     assert set().union(*memory_nodes()) >= (os.sched_getaffinity(0) if memory_nodes() else set())
+
+
+def test_the_processors_abilities_are_its_flags(tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text("processor : 0\nflags\t\t: fpu avx512_bf16\n\nflags : other\n")
+    assert cpu_flags(tmp_path) == {"fpu", "avx512_bf16"}
+    assert cpu_flags(tmp_path / "none") == frozenset()

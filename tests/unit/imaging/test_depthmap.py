@@ -36,8 +36,9 @@ def test_the_roughness_is_that_of_the_floor_and_not_of_the_walls(rough_nm: float
         np.full((40, 40), 80, np.float32),
         np.random.default_rng(2).normal(80, 3, (60, 60)).astype(np.float32),
         np.linspace(0, 100, 3600, dtype=np.float32).reshape(60, 60),
+        np.tile(np.array([158.0, 158.5], np.float32), (40, 20)),
     ],
-    ids=["flat", "noise", "slope"],
+    ids=["flat", "noise", "slope", "steps of bfloat16"],
 )
 def test_where_there_are_no_two_levels_none_is_made_up(depth: NDArray[np.float32]) -> None:
     found = depth_summary(depth)

@@ -9,6 +9,7 @@ from semwatchd.core.errors import EnvironmentFault
 from semwatchd.offline.depth import orders
 from semwatchd.offline.depth.orders import (
     Adversary,
+    CheckupOrder,
     Loss,
     ScoringOrder,
     TrainingOrder,
@@ -65,3 +66,11 @@ def test_a_process_trains_and_another_says_what_is_missing(tmp_path: Path) -> No
     assert sum(steps) == 2
     with pytest.raises(EnvironmentFault, match="other"):
         carry_out(ScoringOrder(model=str(tmp_path / "other.safetensors"), data=data), steps.append)
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(300)  # a process loads torch
+def test_a_process_tells_what_the_machine_can_do() -> None:
+    found = carry_out(CheckupOrder(threads=1), lambda steps: None)
+    assert found["chosen"] in found["timings"]
+    assert {timing["way"]["precision"] for timing in found["timings"]} >= {"fp32", "bf16"}

@@ -1,21 +1,9 @@
 from pathlib import Path
 
 import pytest
-import torch
 from torch import nn
 
-from semwatchd.models.checkpoint import Manifest, save_model
-from semwatchd.models.networks import MIDDLE, Architecture, build
-
-
-def a_network(name: str = "unet-2-8") -> nn.Module:
-    """Random weights whose statistics are not the initial ones, so that nothing is trivially equal."""
-    torch.manual_seed(0)
-    torch.set_num_threads(1)
-    network = build(Architecture.named(name))
-    for _ in range(3):
-        network(torch.randn(4, 1, 32, 32))
-    return network.eval()
+from tests.depth_data import a_network, save_a_model
 
 
 @pytest.fixture
@@ -24,17 +12,5 @@ def network() -> nn.Module:
 
 
 @pytest.fixture
-def weights(tmp_path: Path, network: nn.Module) -> Path:
-    path = tmp_path / "depth.safetensors"
-    manifest = Manifest(
-        architecture="unet-2-8",
-        shots="any",
-        pixel_size_nm=1.5,
-        middle=MIDDLE,
-        data="0" * 64,
-        command="",
-        rmse={},
-        weights="",
-    )
-    save_model(path, network, manifest)
-    return path
+def weights(tmp_path: Path) -> Path:
+    return save_a_model(tmp_path / "depth.safetensors")
