@@ -38,3 +38,8 @@ def take_up(order: TrainingOrder, trainer: Trainer) -> Progress:
     state = torch.load(path, map_location="cpu", weights_only=True)
     trainer.restore(state["trainer"])
     return Progress(metrics=state["metrics"], cpu_s=state["cpu_s"])
+
+
+def forget_progress(order: TrainingOrder) -> None:
+    """Remove the state of a training that is finished: with its optimisers it is larger than the model."""
+    in_folder(order, "state.pt").unlink(missing_ok=True)

@@ -27,8 +27,9 @@ from semwatchd.offline.depth.device import chosen_device, serve
 from semwatchd.offline.depth.domain import training_domain
 from semwatchd.offline.depth.material import Material, gather
 from semwatchd.offline.depth.orders import TrainingOrder, WrongOrderError, in_folder, tell, training_order
+from semwatchd.offline.depth.preview import write_preview
 from semwatchd.offline.depth.scoring import clock_of, images_per_s, score_all
-from semwatchd.offline.depth.state import Progress, save_progress, take_up
+from semwatchd.offline.depth.state import Progress, forget_progress, save_progress, take_up
 from semwatchd.offline.depth.trainer import Trainer
 from semwatchd.synth.scene import PIXEL_SIZE_NM
 
@@ -116,7 +117,9 @@ def _finish(
         domain=_domain(order, network, material),
     )
     save_model(in_folder(order, "model.safetensors"), network, manifest)
+    write_preview(in_folder(order, "preview.png"), network, material.test)
     write_whole(in_folder(order, "result.json"), json.dumps(result, indent=2).encode() + b"\n")
+    forget_progress(order)
     return result
 
 

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 
@@ -58,6 +59,10 @@ def test_a_short_training_beats_the_mean_depth_more_than_twice(order: TrainingOr
     lines = [json.loads(line) for line in (Path(order.out) / "metrics.jsonl").read_text().splitlines()]
     assert lines[-1]["step"] == 80
     assert lines[-1]["depth"] < lines[0]["depth"]
+    assert not (Path(order.out) / "state.pt").exists()
+    picture = cv2.imread(f"{order.out}/preview.png", cv2.IMREAD_GRAYSCALE)
+    assert picture is not None
+    assert picture.shape == (8 * 26 * 3, 4 * 22 * 3)
     network, manifest = load_model(Path(order.out) / "model.safetensors")
     assert manifest.rmse["test"] == found
     assert manifest.data == load(order.data).sha256
