@@ -9,7 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import psutil
 
@@ -17,7 +20,11 @@ from tests.faults.crowd import write_crowd
 from tests.faults.stand import Stand
 
 AHEAD = 1000  #: images written and not yet measured
-MARKS = (0.1, 0.2, 0.9, 1.0)  #: of all images; what is between the first two is early, the last two late
+TENTHS = 10  #: of all images; the first is for warming up
+EARLY, LATE = (
+    slice(1, 4),
+    slice(7, 10),
+)  #: tenths whose middle costs are compared: one may have a busy neighbour
 STALL_S = 60.0
 POLL_S = 0.2
 MOST_GROWTH = 1.05  #: of memory and descriptors
@@ -46,7 +53,7 @@ class Soak:
         self._stand.start()
         try:
             self._stand.ready()
-            return [self._reach(round(self._images * share)) for share in MARKS]
+            return [self._mark(0), *(self._reach(self._images * n // TENTHS) for n in range(1, TENTHS + 1))]
         finally:
             self._stand.stop()
             self._stand.receiver.close()
@@ -92,11 +99,11 @@ class Soak:
         return mark
 
 
-def report(marks: Sequence[Mark]) -> dict[str, float | bool]:
+def report(marks: Sequence[Mark]) -> dict[str, Any]:
     """Compare the late part of a run with its early part."""
-    begin, early, late, end = marks
-    early_ms = _cost_ms(begin, early)
-    late_ms = _cost_ms(late, end)
+    begin, end = marks[1], marks[-1]
+    costs_ms = [_cost_ms(before, after) for before, after in pairwise(marks)]
+    early_ms, late_ms = median(costs_ms[EARLY]), median(costs_ms[LATE])
     return {
         "images": end.images,
         "rss_mb_10": round(begin.rss_mb, 1),
@@ -105,6 +112,7 @@ def report(marks: Sequence[Mark]) -> dict[str, float | bool]:
         "descriptors_100": end.descriptors,
         "cpu_ms_per_image_early": round(early_ms, 2),
         "cpu_ms_per_image_late": round(late_ms, 2),
+        "cpu_ms_per_image_by_tenths": [round(cost_ms, 2) for cost_ms in costs_ms],
         "journal_mb": round(end.journal_mb, 1),
         "journal_kb_per_image": round(1000 * end.journal_mb / end.images, 2),
         "steady": (
