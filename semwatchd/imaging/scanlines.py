@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 import cv2
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
     Row = NDArray[np.float64]
 
 THIN = 4  #: one sample stands for so many columns: a line moves as a whole
-#: The second difference of white noise of variance 1 has this one: 1 + 1/4 + 1/4.
-SECOND_DIFFERENCE_GAIN = 1.5
-SLOPE = np.array([[1.0, -8.0, 0.0, 8.0, -1.0]]) / 12  #: exact for a polynomial of fourth degree
+WEIGHTS = (0.114, 0.587, 0.299)  #: of the first three of them, as of blue, green and red in a grey level
+THIN_NOISE = sum(weight * weight for weight in WEIGHTS)  #: variance of a sample's noise over a pixel's
+AS_IT_IS = np.ones(1)
+BOTH_NEIGHBOURS = np.array([0.5, 0.0, 0.5])
+AGAINST_NEIGHBOURS = np.array([-0.5, 1.0, -0.5])
+SECOND_DIFFERENCE_GAIN = float(np.square(AGAINST_NEIGHBOURS).sum())  #: its variance, of white noise of 1
+SLOPE = np.array([1.0, -8.0, 0.0, 8.0, -1.0]) / 12  #: exact for a polynomial of fourth degree
 SLOPE_NOISE_GAIN = float(np.square(SLOPE).sum()) / 2  #: of the slope of two lines' mean
 FLAT = 1e-6  #: relative; a smaller slope is rounding
 LOCATED_PX = 0.5  #: a line's displacement must be told at least this well, in the median
@@ -59,8 +64,11 @@ class Charging:
     banding: float  #: standard deviation of a line's mean against its neighbours, less what noise makes of it
 
 
-def thinned(pixels: Pixels) -> Floats:
-    """All rows, and for every four columns the mean of the middle two; grey levels.
+def thinned(pixels: Pixels) -> Pixels:
+    """All rows, and for every four columns a weighted mean of three; grey levels, of the frame's type.
+
+    Weights and groups of four are those of a colour picture turned grey, for OpenCV does nothing faster: a
+    third of the time of a mean of two columns, and less noise.
 
     Parameters
     ----------
@@ -69,11 +77,12 @@ def thinned(pixels: Pixels) -> Floats:
     """
     require_frame(pixels, THIN)
     rows, columns = pixels.shape
-    size = (max(1, columns // THIN), rows)
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+    whole = cast("Pixels", np.ascontiguousarray(pixels[:, : columns - columns % THIN]))
+    thin = cv2.cvtColor(whole.reshape(rows, columns // THIN, THIN), cv2.COLOR_BGRA2GRAY)
+    return cast("Pixels", thin)
 
 
-def line_shifts(thin: Floats) -> LineShifts | None:
+def line_shifts(thin: Pixels) -> LineShifts | None:
     """Locate each line between its neighbours by least squares on the slope of the grey levels.
 
     Parameters
@@ -91,21 +100,22 @@ def line_shifts(thin: Floats) -> LineShifts | None:
     """
     if thin.shape[0] < MIN_THIN or thin.shape[1] < MIN_THIN:
         return None
-    neighbours = cv2.addWeighted(thin[:-2], 0.5, thin[2:], 0.5, 0.0)
-    slope = cast("Floats", cv2.filter2D(neighbours, cv2.CV_32F, SLOPE))[:, 2:-2]
-    change = cast("Floats", cv2.subtract(thin[1:-1], neighbours))[:, 2:-2]
-    change -= cast("Floats", cv2.reduce(change, 1, cv2.REDUCE_AVG))
+    slope = _filtered(thin, SLOPE, BOTH_NEIGHBOURS)
+    change = _filtered(thin, AS_IT_IS, AGAINST_NEIGHBOURS)
     energy = _row_dot(slope, slope)
     if not energy.mean() > slope.shape[1] * (FLAT * float(np.abs(thin[0]).max())) ** 2:
         return None
-    left_over = np.maximum(_row_dot(change, change) - _square_over(_row_dot(slope, change), energy), 0.0)
+    brighter = _row_mean(change)  # as a whole, which is no displacement
+    common = _row_dot(slope, change) - brighter * slope.shape[1] * _row_mean(slope)
+    changed = _row_dot(change, change) - slope.shape[1] * np.square(brighter)
+    left_over = np.maximum(changed - _square_over(common, energy), 0.0)
     noise = left_over / slope.shape[1] / SECOND_DIFFERENCE_GAIN
     weight = energy - slope.shape[1] * noise * SLOPE_NOISE_GAIN
     usable = np.maximum(weight, 1e-3 * float(energy.mean()) + 1e-30)
     sigma_px = THIN * np.sqrt(noise * SECOND_DIFFERENCE_GAIN * energy) / usable
-    if not np.median(sigma_px) < LOCATED_PX or not weight.mean() > 0:
+    if 2 * np.count_nonzero(sigma_px < LOCATED_PX) <= len(sigma_px) or not weight.mean() > 0:
         return None
-    shift_px = -THIN * _row_dot(slope, change) / usable
+    shift_px = -THIN * common / usable
     return LineShifts(shift_px=shift_px, sigma_px=sigma_px, weight=np.maximum(weight, 0.0))
 
 
@@ -129,7 +139,7 @@ def vibration(lines: LineShifts) -> Vibration | None:
     rows = len(lines.shift_px)
     if rows < MIN_ROWS:
         return None
-    window = np.hanning(rows)
+    window = _hann(rows)
     limit = 4 * float(np.sqrt(np.average(np.square(lines.shift_px), weights=lines.weight)))
     spectrum = np.abs(np.fft.rfft(np.clip(lines.shift_px, -limit, limit) * window))
     frequency = np.fft.rfftfreq(rows)
@@ -146,7 +156,7 @@ def vibration(lines: LineShifts) -> Vibration | None:
     )
 
 
-def charging(thin: Floats, noise_variance: float) -> Charging:
+def charging(thin: Pixels, noise_variance: float) -> Charging:
     """Tell how the brightness of the lines drifts and jumps; the specimen's own changes are part of it.
 
     Parameters
@@ -156,12 +166,12 @@ def charging(thin: Floats, noise_variance: float) -> Charging:
     noise_variance
         Of white noise in the frame, grey levels squared.
     """
-    level = np.asarray(cv2.reduce(thin, 1, cv2.REDUCE_AVG), dtype=np.float64).ravel()
+    level = _row_mean(thin)
     rows = len(level)
     position = np.arange(rows) - (rows - 1) / 2
     slope = float(position @ level / (position @ position)) * (rows - 1)
     jumps = level[1:-1] - (level[:-2] + level[2:]) / 2
-    noise = max(noise_variance, 0.0) / (2 * thin.shape[1])  # a thinned sample is the mean of two pixels
+    noise = max(noise_variance, 0.0) * THIN_NOISE / thin.shape[1]
     variance = float(np.square(jumps).mean()) / SECOND_DIFFERENCE_GAIN - noise
     return Charging(slope=slope, banding=math.sqrt(max(variance, 0.0)))
 
@@ -176,8 +186,22 @@ def _background(power: Row) -> Row:
     return np.maximum(background, 1e-12)
 
 
+@lru_cache(maxsize=8)
+def _hann(rows: int) -> Row:
+    return np.hanning(rows)
+
+
+def _filtered(thin: Pixels, along_x: Row, along_y: Row) -> Floats:
+    """Filter and cut off what the frame's edge has made up."""
+    return cast("Floats", cv2.sepFilter2D(thin, cv2.CV_32F, along_x, along_y))[1:-1, 2:-2]
+
+
 def _row_dot(a: Floats, b: Floats) -> Row:
-    return np.asarray(np.einsum("ij,ij->i", a, b), dtype=np.float64)
+    return np.asarray(np.vecdot(a, b), dtype=np.float64)
+
+
+def _row_mean(lines: Pixels) -> Row:
+    return np.asarray(cv2.reduce(lines, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F), dtype=np.float64).ravel()
 
 
 def _square_over(a: Row, b: Row) -> Row:

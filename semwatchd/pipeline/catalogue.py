@@ -172,7 +172,7 @@ _SHARPNESS = (
     Measurement(
         *("snr.ratio_spline", "1", 0, None),
         "The same with the noise along y by Savitzky-Golay smoothing and a cubic spline through the even "
-        "autocorrelation, from 256 rows.",
+        "autocorrelation, from 128 rows.",
         "Sim et al. 2015, doi:10.1111/jmi.12227",
     ),
     Measurement(

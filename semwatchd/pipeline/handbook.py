@@ -26,8 +26,8 @@ less noise.
 Each line against the mean of its two neighbours. x runs along the lines.
 """,
     "spectrum": """\
-Power spectrum by Welch's method on up to 3 x 3 Hann-windowed tiles of up to 256 px, which cover a frame of
-768 px and sample a larger one. Welch 1967, doi:10.1109/TAU.1967.1161901.
+Power spectrum by Welch's method on Hann-windowed tiles of up to 256 px, which cover a frame of 512 px; of a
+larger one corners and middle are taken. Welch 1967, doi:10.1109/TAU.1967.1161901.
 """,
 }
 

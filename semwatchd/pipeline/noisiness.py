@@ -13,7 +13,7 @@ from semwatchd.pipeline.stage import Picture
 if TYPE_CHECKING:
     from semwatchd.core.image import Pixels
 
-SPLINE_ROWS = 256  #: a second opinion needs no more
+SPLINE_ROWS = 128  #: a second opinion needs no more
 
 #: Noise along x is noise along y smeared by the detector: 0.7 to 0.9 of it on most tools, and no fault of the
 #: picture. Below a half the detector settles more slowly than a pixel's dwell time, and blurs edges as well.
