@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from semwatchd.imaging.checks import require_frame
-from semwatchd.imaging.registration import MIN_SIZE_PX, Reference, Shift, prepare_reference, register
+from semwatchd.imaging.levels import MIN_SIZE_PX
+from semwatchd.imaging.registration import Reference, Shift, prepare_reference, register
 
 if TYPE_CHECKING:
     from semwatchd.imaging.differences import Pixels

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -24,19 +24,14 @@ from semwatchd.imaging.correlation import (
     prepare_overlap,
     prepare_sought,
 )
+from semwatchd.imaging.levels import MIN_SIZE_PX, levels_of
+from semwatchd.imaging.likeness import LEAST_QUALITY, likeness
 from semwatchd.imaging.peak import Anchor, Peak, anchor, climb
-from semwatchd.imaging.snr import image_variance
 
 if TYPE_CHECKING:
     from semwatchd.imaging.band import Floats
     from semwatchd.imaging.correlation import Frame
     from semwatchd.imaging.differences import Pixels
-
-    P = TypeVar("P", bound=Pixels)
-
-MIN_SIZE_PX = 16  #: below this no window leaves enough structure
-FINE_PX = 640  #: the finest copy's longer side; with noise there is little to gain from more pixels
-COARSE_PX = 128  #: the coarsest copy's longer side
 
 #: Of a repeating pattern several shifts fit nearly as well; those this good are looked at more closely.
 RIVAL_SHARE = 0.6
@@ -52,7 +47,6 @@ ALIKE = 0.01  #: of the variance; a changed gamma or scan leaves so much unexpla
 #: with an SNR of 1 and 40 % of the frame lost started at 5.
 SIGNIFICANT = 6.0
 WEAK_SIGMA_PX = 0.5  #: an axis known no better than this is not known to sub-pixel accuracy
-LEAST_QUALITY = 0.3  #: pictures less alike than this have not been found again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +84,7 @@ def prepare_reference(pixels: Pixels) -> Reference:
         Finite, at least 16 px along both axes.
     """
     require_frame(pixels, MIN_SIZE_PX)
-    levels = _levels(pixels)
+    levels = levels_of(pixels)
     return Reference(
         pixels=pixels,
         levels=levels,
@@ -113,7 +107,7 @@ def register(reference: Reference, pixels: Pixels) -> Shift | None:
     if pixels.shape != reference.pixels.shape:
         rows, columns = (min(sizes) for sizes in zip(pixels.shape, reference.pixels.shape, strict=True))
         pixels, reference = pixels[:rows, :columns], prepare_reference(reference.pixels[:rows, :columns])
-    levels = _levels(pixels)
+    levels = levels_of(pixels)
     if not levels or not reference.levels:
         return None
     down = max(pixels.shape) // max(levels[0].shape)
@@ -149,29 +143,8 @@ def register_by_phase(reference: Pixels, pixels: Pixels) -> PlainShift | None:
     rows, columns = (min(sizes) for sizes in zip(pixels.shape, reference.shape, strict=True))
     a, b = (part[:rows, :columns].astype(np.float32) for part in (reference, pixels))
     dx, dy, _ = phase_correlation(a, b)
-    quality = _likeness(a, b, np.array([dy, dx]))
+    quality = likeness(a, b, np.array([dy, dx]))
     return PlainShift(dx_px=dx, dy_px=dy, quality=quality) if quality >= LEAST_QUALITY else None
-
-
-def _levels(pixels: Pixels) -> tuple[Frame, ...]:
-    """Halve a picture again and again, normalised, finest first; nothing of a picture without contrast."""
-    while max(pixels.shape) > FINE_PX and min(pixels.shape) >= 2 * MIN_SIZE_PX:
-        pixels = _halved(pixels)
-    std = math.sqrt(image_variance(pixels))
-    if std <= 1e-6 * cv2.norm(pixels, cv2.NORM_INF):
-        return ()
-    frame = np.subtract(pixels, np.float32(cv2.mean(pixels)[0]), dtype=np.float32)
-    levels = [np.multiply(frame, np.float32(1 / std), out=frame)]
-    while max(levels[-1].shape) > COARSE_PX and min(levels[-1].shape) >= 2 * MIN_SIZE_PX:
-        levels.append(_halved(levels[-1]))
-    return tuple(levels)
-
-
-def _halved(pixels: P) -> P:
-    """Average 2 x 2 pixels; an odd last row or column is left out, so that a shift halves exactly."""
-    rows, columns = pixels.shape[0] // 2, pixels.shape[1] // 2
-    even = pixels[: 2 * rows, : 2 * columns]
-    return cast("P", cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA))
 
 
 def _search(reference: Reference, levels: tuple[Frame, ...], start: int, down: int) -> Shift | None:
@@ -219,7 +192,7 @@ def _length(peak: Peak) -> float:
 def _checked(peak: Peak, reference: tuple[Frame, ...], moved: tuple[Frame, ...], down: int) -> Shift | None:
     """Put a peak into px of the full picture, if peak and pictures bear it out."""
     middle = min(1, len(moved) - 1)  # averaged once more: less noise, still most of the structure
-    quality = _likeness(reference[middle], moved[middle], peak.shift / 2**middle)
+    quality = likeness(reference[middle], moved[middle], peak.shift / 2**middle)
     if quality < LEAST_QUALITY:
         return None
     known = certainty(peak)
@@ -266,22 +239,3 @@ def _vertex(line: Frame, index: int) -> float:
         bend = before - 2 * at + after
         offset = 0.5 * (before - after) / bend if bend < 0 else 0.0
     return index - len(line) // 2 + min(0.5, max(-0.5, offset))
-
-
-def _likeness(reference: Frame, moved: Frame, shift: Floats) -> float:
-    """Normalised cross-correlation of what both frames show, ``moved`` laid over ``reference``."""
-    (rows, from_row, y), (columns, from_column, x) = map(_laid, reference.shape, shift.tolist())
-    if min(rows.stop - rows.start, columns.stop - columns.start) < 2:
-        return 0.0
-    between = np.array([1 - x, x]), np.array([1 - y, y])
-    back = cv2.sepFilter2D(moved[from_row, from_column], cv2.CV_32F, *between, anchor=(0, 0))
-    a, b = (part - np.float32(cv2.mean(part)[0]) for part in (reference[rows, columns], back[:-1, :-1]))
-    norm = cv2.norm(a) * cv2.norm(b)
-    return min(1.0, max(-1.0, float(np.vdot(a, b)) / norm)) if norm > 0 else 0.0
-
-
-def _laid(length: int, shift: float) -> tuple[slice, slice, float]:
-    """Pixels of the reference that ``moved`` shows too, the pixels there, and how far between two of them."""
-    whole = math.floor(shift)
-    start, stop = max(0, -whole), min(length, length - whole - 1)
-    return slice(start, stop), slice(start + whole, stop + whole + 1), shift - whole

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from semwatchd.core.image import Registration, RegistrationStatus, SemImage
 from semwatchd.imaging.finite import finite_frame
+from semwatchd.imaging.levels import MIN_SIZE_PX
 from semwatchd.imaging.registration import (
-    MIN_SIZE_PX,
     PlainShift,
     Reference,
     Shift,

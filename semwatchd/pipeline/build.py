@@ -18,6 +18,7 @@ from semwatchd.pipeline.quality import (
     spectrum_stage,
 )
 from semwatchd.pipeline.settings import KNOWN_STAGES
+from semwatchd.pipeline.similarity import similarity_stage
 from semwatchd.pipeline.stage import Stage
 
 #: Stages that need the picture and nothing else.
@@ -28,6 +29,9 @@ ALONE: dict[str, Callable[[], Stage]] = {
     "scan": scan_stage,
     "features": features_stage,
 }
+
+#: Stages that are left out where there is nothing to compare with.
+COMPARING: dict[str, Callable[[SemImage], Stage]] = {"drift": drift_stage, "similarity": similarity_stage}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +73,9 @@ def build_stages(
 def _build(name: str, plan: Plan, reference: SemImage | None, earlier: Compared | None) -> Stage | None:
     if name in ALONE:
         return ALONE[name]()
-    if name == "drift":
+    if name in COMPARING:
         compared = reference if earlier is None else earlier.image
-        return drift_stage(compared) if isinstance(compared, SemImage) else None
+        return COMPARING[name](compared) if isinstance(compared, SemImage) else None
     return _registration(plan, reference, earlier)
 
 

@@ -25,6 +25,11 @@ less noise.
     "scan": """\
 Each line against the mean of its two neighbours. x runs along the lines.
 """,
+    "similarity": """\
+Only where a plan names the stage and has a reference. Nine patches of the picture are found in the reference
+on their own; weighted least squares give shift, rotation and scale together. The uncertainty is that of the
+patches, or what their disagreement makes of it where that is more.
+""",
     "spectrum": """\
 Power spectrum by Welch's method on Hann-windowed tiles of up to 256 px, which cover a frame of 512 px; of a
 larger one corners and middle are taken. Welch 1967, doi:10.1109/TAU.1967.1161901.

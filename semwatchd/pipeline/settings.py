@@ -11,12 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from semwatchd.core.plan import Plan
 
-StageName = Literal["intensity", "sharpness", "spectrum", "scan", "registration", "drift", "features"]
+StageName = Literal[
+    "intensity", "sharpness", "spectrum", "scan", "registration", "drift", "similarity", "features"
+]
 KNOWN_STAGES: tuple[StageName, ...] = get_args(StageName)
 
-#: Drift costs as much as the registration, and a vector to learn from is no news for the fab: only where a
-#: plan asks for them.
-USUAL_STAGES = tuple(name for name in KNOWN_STAGES if name not in {"drift", "features"})
+#: Drift costs as much as the registration and rotation several times that, and a vector to learn from is no
+#: news for the fab: only where a plan asks for them.
+USUAL_STAGES = tuple(name for name in KNOWN_STAGES if name not in {"drift", "similarity", "features"})
 
 
 class RegistrationSettings(BaseModel):
