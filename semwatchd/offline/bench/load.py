@@ -41,7 +41,7 @@ from semwatchd.offline.show import progress
 
 SIZE = Size(side_px=1024, bits=8)
 FILES = 8  # measured again and again; the disk is not the question here
-PLAIN_SHARE = 50  # the plain recipe gets one image for so many of ours: it takes that much longer
+PLAIN_SHARE = 50  # the plain steps get one image for so many of ours: it takes that much longer
 START_S = 60.0
 
 Run = Callable[[int], int]  #: is told how many images to measure, and says how many it did
@@ -184,19 +184,23 @@ def _through(pool: WorkerPool, jobs: Sequence[Job], wanted: int) -> int:
 
 @contextmanager
 def _plain(processes: int, stock: Stock, images: int) -> Iterator[Way]:
-    """Run the plain recipe in the standard library's pool."""
+    """Run the four plain steps in the standard library's pool."""
     paths = [str(path) for path in stock.paths]
     with ProcessPoolExecutor(
         processes, get_context("spawn"), initializer=plain.keep_reference, initargs=(str(stock.reference),)
     ) as pool:
 
         def run(wanted: int) -> int:
-            return len(list(pool.map(plain.recipe_of, (paths[n % len(paths)] for n in range(wanted)))))
+            return len(list(pool.map(plain.four_steps_of, (paths[n % len(paths)] for n in range(wanted)))))
 
         run(2 * processes)
         pids = [child.pid for child in psutil.Process().children() if _is_pool_child(child, pool)]
         yield Way(
-            name="plain recipe, ProcessPoolExecutor", processes=processes, pids=pids, images=images, run=run
+            name="four steps, ProcessPoolExecutor",
+            processes=processes,
+            pids=pids,
+            images=images,
+            run=run,
         )
 
 

@@ -20,6 +20,6 @@ def tables(document: Mapping[str, Any]) -> Sequence[Table]:
         )
         for row in document["ways"]
     ]
-    rows += [("plain recipe", "-", said, "-", "-") for said in document["missing"]]
+    rows += [("four steps", "-", said, "-", "-") for said in document["missing"]]
     header = ("way", "processes", "images/min, median", "least to most", "CPU ms per image")
     return (Table(title=f"Compute only, {document['size']}", header=header, rows=rows),)

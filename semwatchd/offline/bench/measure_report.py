@@ -28,7 +28,7 @@ def _whole(sizes: Sequence[Mapping[str, Any]]) -> Table:
         )
         for at in sizes
     ]
-    header = ("file to numbers", "semwatchd, CPU ms", "plain recipe, CPU ms", "same quantities, CPU ms")
+    header = ("file to numbers", "semwatchd, CPU ms", "plain recipe, CPU ms", "four steps, CPU ms")
     return Table(title="Whole image (in brackets: times semwatchd)", header=header, rows=rows)
 
 

@@ -14,17 +14,17 @@ from semwatchd.offline.bench.peers import peer
 Image = NDArray[Any]
 
 
-def recipe(path: str, reference: Image) -> tuple[float, float, float, float]:
-    """Read a file; return Laplacian variance, SNR, and the shift dx, dy in px."""
-    image = read(path)
-    return (sharpness(image), snr(image), *shift(reference, image))
-
-
-def recipe_in_full(path: str, reference: Image) -> tuple[float, ...]:
-    """Read a file; return also what else the product measures, each in the plain way."""
+def recipe(path: str, reference: Image) -> tuple[float, ...]:
+    """Read a file; return the quantities that the product measures, each in the plain way."""
     image = read(path)
     more = (tenengrad(image), *statistics(image), *radial_power(image))
     return (sharpness(image), snr(image), *shift(reference, image), *more)
+
+
+def four_steps(path: str, reference: Image) -> tuple[float, float, float, float]:
+    """Read a file; return Laplacian variance, SNR, and the shift dx, dy in px, and nothing else."""
+    image = read(path)
+    return (sharpness(image), snr(image), *shift(reference, image))
 
 
 def read(path: str) -> Image:
@@ -79,11 +79,11 @@ _kept: dict[str, Image] = {}  # a pool's process is handed its reference once
 
 
 def keep_reference(path: str) -> None:
-    """Read the reference of :func:`recipe_of`; for the start of a process."""
+    """Read the reference of :func:`four_steps_of`; for the start of a process."""
     end_with_parent()
     _kept["reference"] = read(path)
 
 
-def recipe_of(path: str) -> tuple[float, float, float, float]:
-    """Carry out the recipe with the reference this process keeps."""
-    return recipe(path, _kept["reference"])
+def four_steps_of(path: str) -> tuple[float, float, float, float]:
+    """Carry out the four steps with the reference this process keeps."""
+    return four_steps(path, _kept["reference"])
