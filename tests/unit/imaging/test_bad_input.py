@@ -20,6 +20,7 @@ from semwatchd import imaging
 from semwatchd.imaging.coarse import quartered
 from semwatchd.imaging.differences import squared_differences
 from semwatchd.imaging.direction import spectral_shape
+from semwatchd.imaging.domain import traits
 from semwatchd.imaging.drift import frame_drift, prepare_halves
 from semwatchd.imaging.features import features
 from semwatchd.imaging.finite import finite_frame
@@ -69,6 +70,7 @@ FUNCTIONS: dict[str, Callable[[Frame], Any]] = {
     "laplacian_variance": lambda p: laplacian_variance(p, squared_differences(p)),
     "image_variance": image_variance,
     "radial_spectrum": lambda p: summarise(radial_spectrum(p)),
+    "traits": traits,
     "tile_power": lambda p: (spectral_shape(tile_power(p)), every_feature(p)),
     "finite_frame": finite_frame,
     "find_info_bar": find_info_bar,
