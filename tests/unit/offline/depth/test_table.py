@@ -51,8 +51,9 @@ def test_the_table_has_every_row_and_every_answer(trainings: Trainings, tmp_path
     assert sum(steps) == total_steps(TINY)
     for title in [row.title for row in ROWS] + [claim.question for claim in CLAIMS]:
         assert f"| {title} |" in text
-    widths = {line.count("|") for line in text.split("\n\n")[0].splitlines()}
+    widths = {line.count("|") for line in text.split("\n\n")[1].splitlines()}
     assert len(widths) == 1
+    assert "2 steps of 8 scenes" in text.splitlines()[0]
     unet = next(line for line in text.splitlines() if line.startswith("| U-Net, 2 levels, width 16"))
     assert "2.00 ± 0.00" in unet
     assert "1,234" in unet
