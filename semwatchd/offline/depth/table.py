@@ -114,9 +114,9 @@ def _baseline(order: TableOrder) -> BaselineOrder:
 
 def _heading(preset: Preset) -> str:
     return (
-        f"Track A, {SIZE[0]} x {SIZE[1]} pixels; {preset.train} scenes to train on, {preset.test} to test, as "
-        f"many of another microscope; {preset.steps} steps of {preset.batch} scenes; mean and standard deviation "
-        f"over {len(preset.seeds)} seeds. Errors in nm; images/s of one thread, or of the GPU."
+        f"Track A, {SIZE[0]} x {SIZE[1]} pixels; {preset.train} scenes to train on, {preset.test} to test, "
+        f"as many of another microscope; {preset.steps} steps of {preset.batch} scenes; mean and standard "
+        f"deviation over {len(preset.seeds)} seeds. Errors in nm; images/s of one thread, or of the GPU."
     )
 
 
