@@ -68,7 +68,9 @@ _INTENSITY = (
         *("intensity.entropy_bits", "bit", 0, 16),
         "Shannon entropy of the levels, up to the bit depth; of float pictures over 256 bins.",
     ),
-    Measurement("intensity.levels", "1", 1, None, "How many different levels occur."),
+    Measurement(
+        "intensity.levels", "1", 1, None, "How many different levels occur; `null` for float pictures."
+    ),
     Measurement(
         *("intensity.level_step", GREY, 1, 65535),
         "Greatest common divisor of the gaps between them; 256 or 257 in 16-bit files that carry 8 bits. "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from semwatchd.imaging.intensity import grey_levels, saturated_share
+from semwatchd.imaging.intensity import intensity, saturated_share
 from semwatchd.imaging.noise import SPLINE_LAGS, NoiseVariance, savgol_spline, variogram
 from semwatchd.imaging.snr import image_variance, snr_db, snr_ratio
 from semwatchd.pipeline.stage import Picture
@@ -39,7 +39,7 @@ def noise_report(picture: Picture, noise: NoiseVariance) -> Report:
     ratio_spline = snr_ratio(variance, _spline_variance(pixels))
     sigma, sigma_x = (math.sqrt(max(along, 0.0)) for along in (noise.along_y, noise.along_x))
     axes_ratio = sigma_x / sigma if sigma > 0 else None
-    doubts = _doubts(ratio, ratio_spline, axes_ratio, saturated_share(picture.of(grey_levels), pixels.dtype))
+    doubts = _doubts(ratio, ratio_spline, axes_ratio, saturated_share(picture.of(intensity)))
     values = {
         "noise.sigma": sigma,
         "noise.sigma_x": sigma_x,

@@ -12,7 +12,7 @@ from semwatchd.imaging.differences import squared_differences
 from semwatchd.imaging.direction import spectral_shape
 from semwatchd.imaging.features import features
 from semwatchd.imaging.finite import finite_frame
-from semwatchd.imaging.intensity import PERCENTS, GreyLevels, Intensity, grey_levels, intensity
+from semwatchd.imaging.intensity import PERCENTS, Intensity, intensity
 from semwatchd.imaging.noise import noise_variance
 from semwatchd.imaging.resolution import edge_resolution_px
 from semwatchd.imaging.sharpness import (
@@ -35,7 +35,12 @@ FEW_LEVELS = 256  #: a 16-bit frame with no more levels than this carries 8 bits
 
 # Missing for a reason that lies in the kind of picture: no warning.
 FLOAT_NULLS = frozenset(
-    {"intensity.level_step", "intensity.saturated_low_ratio", "intensity.saturated_high_ratio"}
+    {
+        "intensity.levels",
+        "intensity.level_step",
+        "intensity.saturated_low_ratio",
+        "intensity.saturated_high_ratio",
+    }
 )
 DIRECTION = frozenset({"spectrum.kurtosis", "astigmatism.ratio", "astigmatism.angle_deg"})
 RESOLUTION = frozenset({"sharpness.resolution_px", "sharpness.resolution_nm"})
@@ -94,8 +99,7 @@ def _nothing(stage: str, why: str) -> Measured:
 
 
 def _measure_intensity(picture: Picture) -> Measured:
-    grey, pixels = picture.of(grey_levels), picture.image.pixels
-    found = intensity(grey, pixels.dtype)
+    found = picture.of(intensity)
     values = {
         "intensity.mean": found.mean,
         "intensity.std": found.std,
@@ -111,21 +115,20 @@ def _measure_intensity(picture: Picture) -> Measured:
         "intensity.skewness": found.skewness,
         "intensity.kurtosis": found.kurtosis,
         "intensity.entropy_bits": found.entropy_bits,
-        "intensity.levels": float(len(grey.levels)),
+        "intensity.levels": found.levels,
         "intensity.level_step": found.level_step,
         "intensity.saturated_low_ratio": found.saturated_low_ratio,
         "intensity.saturated_high_ratio": found.saturated_high_ratio,
     }
-    return Measured(
-        values=values, warnings=_level_warnings(grey, found, pixels.dtype), expected_nulls=FLOAT_NULLS
-    )
+    warnings = _level_warnings(found, picture.image.pixels.dtype)
+    return Measured(values=values, warnings=warnings, expected_nulls=FLOAT_NULLS)
 
 
-def _level_warnings(grey: GreyLevels, found: Intensity, dtype: np.dtype[np.generic]) -> tuple[str, ...]:
-    if len(grey.levels) == 1:
+def _level_warnings(found: Intensity, dtype: np.dtype[np.generic]) -> tuple[str, ...]:
+    if found.min == found.max:
         return ("every pixel has the same value",)
-    if dtype == np.uint16 and len(grey.levels) <= FEW_LEVELS:
-        levels = f"{len(grey.levels)} grey levels, {found.level_step:.0f} apart"
+    if dtype == np.uint16 and found.levels is not None and found.levels <= FEW_LEVELS:
+        levels = f"{found.levels} grey levels, {found.level_step:.0f} apart"
         return (f"16-bit picture with only {levels}: no more than 8 bits hold",)
     return ()
 

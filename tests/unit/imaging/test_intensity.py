@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semwatchd.imaging.intensity import PERCENTS, Intensity, grey_levels, intensity
+from semwatchd.imaging.intensity import PERCENTS, Intensity, intensity
 
 
 def measured(pixels: np.typing.NDArray[np.generic]) -> Intensity:
-    return intensity(grey_levels(pixels), pixels.dtype)  # type: ignore[arg-type] # any of the three
+    return intensity(pixels)  # type: ignore[arg-type] # any of the three
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
@@ -41,6 +41,16 @@ def test_saturation_is_counted_at_both_ends_of_the_type(dtype: type[np.integer])
     pixels[0], pixels[1:3] = 0, np.iinfo(dtype).max
     found = measured(pixels)
     assert (found.saturated_low_ratio, found.saturated_high_ratio) == (0.1, 0.2)
+
+
+def test_percentiles_of_a_large_float_frame_are_right_to_a_tenth_of_a_percent() -> None:
+    pixels = np.random.default_rng(0).normal(100, 20, (1500, 1000)).astype(np.float32)
+    found = measured(pixels)
+    reached = [100 * np.mean(pixels <= level) for level in found.percentiles]
+    assert reached == pytest.approx(PERCENTS, abs=0.2)
+    assert (found.min, found.max) == (pixels.min(), pixels.max())
+    assert found.mean == pytest.approx(pixels.mean(dtype=np.float64))
+    assert found.std == pytest.approx(pixels.std(dtype=np.float64))
 
 
 def test_float_pixels_have_no_limit_to_saturate_at() -> None:
