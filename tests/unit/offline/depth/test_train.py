@@ -101,10 +101,14 @@ def test_a_killed_training_ends_with_the_weights_of_one_that_was_not(
     assert ends[0] == ends[1]
 
 
-def test_what_is_finished_is_not_done_again(order: TrainingOrder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_finished_is_not_done_again(
+    order: TrainingOrder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     first = train(order)
+    capsys.readouterr()
     monkeypatch.setattr(Trainer, "step", None)
     assert train(order) == first
+    assert json.loads(capsys.readouterr().out) == {"steps": order.steps}
 
 
 def test_a_folder_with_another_training_is_left_alone(order: TrainingOrder) -> None:
