@@ -40,7 +40,7 @@ def traits(pixels: Pixels) -> dict[str, float]:
     return {
         "level": float(pixels.mean(dtype=np.float64)) / scale,
         "contrast": variance**0.5 / scale,
-        "sharpness": max(gradient, 0.0) / variance if variance > 0 else 0.0,
+        "sharpness": gradient / variance if variance > 0 else 0.0,
     }
 
 

@@ -68,13 +68,15 @@ def tenengrad(table: DifferenceTable) -> float:
 
 
 def tenengrad_corrected(tenengrad_raw: float, noise: NoiseVariance) -> float:
-    """Give the part of the Tenengrad that the specimen made, grey levels squared.
+    """Give the part of the Tenengrad that the specimen made, grey levels squared, 0 or more.
 
     White noise adds ``24 * sigma**2``, the sum of all squared taps of both kernels; noise that is alike along
     the scan line adds what the kernels' autocorrelation makes of it. Keeps the ratio of a sharp to a blurred
-    frame at an SNR of 1 as it is without noise. Slightly below 0 where there is nothing but noise.
+    frame at an SNR of 1 as it is without noise. 0 where noise would have made more than there is: nothing but
+    noise, or a picture compressed with loss, whose noise is no longer that of a detector.
     """
-    return tenengrad_raw - (24 * noise.along_y + 16 * noise.covariance_1 - 8 * noise.covariance_2)
+    of_noise = 24 * noise.along_y + 16 * noise.covariance_1 - 8 * noise.covariance_2
+    return max(0.0, tenengrad_raw - of_noise)
 
 
 def brenner(table: DifferenceTable) -> float:
@@ -88,5 +90,5 @@ def brenner(table: DifferenceTable) -> float:
 
 
 def brenner_corrected(brenner_raw: float, noise: NoiseVariance) -> float:
-    """Brenner's figure less what noise adds to it: ``4 * sigma**2`` if it is white; grey levels squared."""
-    return brenner_raw - (4 * noise.along_y - 2 * noise.covariance_2)
+    """Give Brenner's figure less what noise adds to it, ``4 * sigma**2`` if it is white; 0 or more."""
+    return max(0.0, brenner_raw - (4 * noise.along_y - 2 * noise.covariance_2))

@@ -128,9 +128,9 @@ _SHARPNESS = (
         "Tenenbaum 1970; Krotkov 1988, doi:10.1007/BF00127822; Groen et al. 1985, doi:10.1002/cyto.990060202",
     ),
     Measurement(
-        *("sharpness.tenengrad_corrected", GREY2, None, None),
+        *("sharpness.tenengrad_corrected", GREY2, 0, None),
         "Tenengrad less what noise adds to it: 24 σ², or more where noise is alike along the scan line. "
-        "**The one to alarm on.** Slightly below 0 where there is nothing but noise.",
+        "**The one to alarm on.** 0, with a warning, where noise accounts for all of it.",
     ),
     Measurement(
         *("sharpness.brenner", GREY2, 0, None),
@@ -138,7 +138,7 @@ _SHARPNESS = (
         "Brenner et al. 1976, doi:10.1177/24.1.1254907",
     ),
     Measurement(
-        *("sharpness.brenner_corrected", GREY2, None, None),
+        *("sharpness.brenner_corrected", GREY2, 0, None),
         "The same less what noise adds to it, about 4 σ².",
     ),
     Measurement(

@@ -42,6 +42,10 @@ FLOAT_NULLS = frozenset(
         "intensity.saturated_high_ratio",
     }
 )
+NOT_SHARP = (
+    "noise accounts for all gradients: the picture shows nothing but noise, or was compressed with loss; "
+    "sharpness.tenengrad_corrected is 0"
+)
 DIRECTION = frozenset({"spectrum.kurtosis", "astigmatism.ratio", "astigmatism.angle_deg"})
 RESOLUTION = frozenset({"sharpness.resolution_px", "sharpness.resolution_nm"})
 
@@ -137,18 +141,21 @@ def _measure_sharpness(picture: Picture) -> Measured:
     table, pixels = picture.of(squared_differences), picture.image.pixels
     noise = noise_variance(table)
     gradient, difference = tenengrad(table), brenner(table)
+    corrected = tenengrad_corrected(gradient, noise)
     resolution_px = edge_resolution_px(pixels, picture.of(quartered), noise.along_y)
     pixel_size_nm = picture.image.facts.pixel_size_nm
     values = {
         "sharpness.laplacian_variance": laplacian_variance(pixels, table),
         "sharpness.tenengrad": gradient,
-        "sharpness.tenengrad_corrected": tenengrad_corrected(gradient, noise),
+        "sharpness.tenengrad_corrected": corrected,
         "sharpness.brenner": difference,
         "sharpness.brenner_corrected": brenner_corrected(difference, noise),
         "sharpness.resolution_px": resolution_px,
         "sharpness.resolution_nm": resolution_px and pixel_size_nm and resolution_px * pixel_size_nm,
     }
     told, warnings = noise_report(picture, noise)
+    if gradient > 0 and corrected == 0:
+        warnings += (NOT_SHARP,)
     return Measured(values=values | told, warnings=warnings, expected_nulls=RESOLUTION)
 
 

@@ -149,6 +149,13 @@ def test_pure_noise_has_a_ratio_near_zero() -> None:
     assert 0 <= ratio < 0.05
 
 
+def test_a_gradient_that_noise_accounts_for_is_none_and_is_warned_of() -> None:
+    noise = np.random.default_rng(3).normal(128, 20, (256, 256)).astype(np.uint8)
+    analysis = analysed(noise)
+    assert analysis.values["sharpness.tenengrad_corrected"] == 0
+    assert any("noise accounts for all gradients" in warning for warning in analysis.warnings)
+
+
 @pytest.mark.parametrize("factor", [256, 257])
 def test_eight_bits_in_sixteen_are_noticed(factor: int) -> None:
     frame = photographed(grains().frame(), 5, seed=1, offset=80).astype(np.uint16) * factor
