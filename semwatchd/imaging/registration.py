@@ -34,13 +34,16 @@ if TYPE_CHECKING:
     from semwatchd.imaging.differences import Pixels
 
 #: Of a repeating pattern several shifts fit nearly as well; those this good are looked at more closely.
-RIVAL_SHARE = 0.6
+#: A jump by half the frame along both axes leaves a quarter of it to tell by.
+RIVAL_SHARE = 0.2
 MOST_RIVALS = 2  #: by each of two measures
 RIVAL_DISTANCE_PX = 4  #: in the coarse copy; closer than this they are one peak
 #: Times the best one's unexplained variance; a scan's distortion alone makes a smaller overlap fit 3 times
 #: better, so what lies between decides nothing.
 TIED = 4.0
 TELLING = 0.7  #: of the most information; a defect spoils the likeness, but of few frequencies
+CLEARLY_BETTER = 2.0  #: a further repetition with so much less unexplained contradicts the nearest
+SAMPLED = 0.002  #: of the variance; so much may be left of equal pictures that are sampled differently
 ALIKE = 0.01  #: of the variance; a changed gamma or scan leaves so much unexplained at the right shift too
 
 #: Curvature of the peak over its own deviation. Unrelated pictures reached 4.5 in 400 trials; related ones
@@ -72,7 +75,7 @@ class Shift:
     sigma_y_px: float
     quality: float  #: normalised cross-correlation of the overlap, -1..1
     weak_axis: bool  #: along some direction the structure does not suffice to locate the shift
-    ambiguous: bool  #: the pattern repeats, and a shift not even twice as long fits nearly as well
+    ambiguous: bool  #: the pattern repeats: a shift not even twice as long fits nearly as well, or one better
 
 
 def prepare_reference(pixels: Pixels) -> Reference:
@@ -181,8 +184,12 @@ def _unexplained(peak: Peak) -> float:
 
 
 def _in_doubt(tied: list[Peak]) -> bool:
-    """Tell whether the next repetition is not clearly further away than the nearest."""
-    return len(tied) > 1 and _length(tied[1]) < 2 * _length(tied[0])
+    """Tell whether the next repetition is not clearly further away than the nearest, or any fits better."""
+    if len(tied) < 2:
+        return False
+    least = min(_unexplained(peak) for peak in tied)
+    contradicted = _unexplained(tied[0]) > CLEARLY_BETTER * least + SAMPLED
+    return contradicted or _length(tied[1]) < 2 * _length(tied[0])
 
 
 def _length(peak: Peak) -> float:

@@ -82,6 +82,42 @@ def test_a_pattern_moved_by_half_its_pitch_is_in_doubt() -> None:
     assert not found(reference, photographed(np.roll(grid, 3, axis=1), 20, 2)).ambiguous
 
 
+def hole_field(side: int, jitter_px: float, seed: int) -> NDArray[np.float64]:
+    """Make holes every 32 px, each so much off its place, over a field larger than any frame."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[-24:25, -24:25].astype(np.float64)
+    field = np.full((side, side), 120.0)
+    for cy in range(32, side - 32, 32):
+        for cx in range(32, side - 32, 32):
+            off_y, off_x, radius = rng.normal((0, 0, 8), (jitter_px, jitter_px, 0.7 * jitter_px))
+            away = np.hypot(y - off_y, x - off_x) - radius
+            field[cy - 24 : cy + 25, cx - 24 : cx + 25] += np.where(away < 0, -80, 0)
+            field[cy - 24 : cy + 25, cx - 24 : cx + 25] += 60 * np.exp(-np.abs(away) / 2)
+    return cv2.GaussianBlur(field, (0, 0), 1.5).astype(np.float64)
+
+
+@pytest.mark.parametrize("jitter_px", [1.0, 0.5])
+@pytest.mark.parametrize("snr", [5, 20])
+def test_a_jump_within_a_hole_array_is_found_or_in_doubt(jitter_px: float, snr: float) -> None:
+    side, reach = 512, 240
+    field = hole_field(side + 2 * reach, jitter_px, seed=1)
+
+    def frame(dx: int, dy: int, seed: int) -> NDArray[np.uint8]:
+        left, top = reach - dx, reach - dy
+        return photographed(field[top : top + side, left : left + side], snr, seed)
+
+    reference = prepare_reference(frame(0, 0, 1))
+    rng = np.random.default_rng(3)
+    jumps = [(-226, 224), (-231, -218), *rng.integers(-reach, reach + 1, (24, 2)).tolist()]
+    for number, (dx, dy) in enumerate(jumps):
+        shift = register(reference, frame(dx, dy, 100 + number))
+        assert shift is None or shift.ambiguous or error_px(shift, dx, dy) < 0.1
+    for number, (dx, dy) in enumerate(rng.integers(-16, 17, (8, 2)).tolist()):
+        shift = found(frame(0, 0, 1), frame(dx, dy, 200 + number))
+        assert error_px(shift, dx, dy) < 0.1
+        assert not shift.ambiguous
+
+
 def test_a_defect_does_not_move_a_hole_array_by_whole_pitches() -> None:
     array = holes(384)
     damaged = array.frame(5.3, -3.6)
