@@ -9,9 +9,11 @@ import typer
 from rich.console import Console
 
 from semwatchd.cli.exits import JsonOption
+from semwatchd.cli.training import Device, DeviceOption
 from semwatchd.offline.bench.child import run_bench
 from semwatchd.offline.bench_journal import bench_journal
 from semwatchd.offline.benchmark import bench_pipeline
+from semwatchd.offline.depth.orders import require_torch
 
 bench_app = typer.Typer(help="Measure the product itself.", no_args_is_help=True)
 
@@ -56,6 +58,21 @@ def bench_load_command(
     """Count what all cores measure, with workers pinned and not, beside a plain process pool."""
     options = {"images": images, "rounds": rounds, "quick": quick, "as_json": as_json}
     raise typer.Exit(run_bench("load", options))
+
+
+@bench_app.command("depth")
+def bench_depth_command(
+    arch: Annotated[str, typer.Option(help="Like unet-2-16 or pix2pix-2-64.")] = "unet-2-16",
+    device: DeviceOption = Device.AUTO,
+    threads: Annotated[int, typer.Option(min=1, help="Of the CPU.")] = 1,
+    *,
+    quick: QuickOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Time a depth network by batch size and precision, and what handing pictures to it costs."""
+    require_torch()
+    options = {"architecture": arch, "device": device.value, "threads": threads}
+    raise typer.Exit(run_bench("depth", {**options, "quick": quick, "as_json": as_json}))
 
 
 @bench_app.command("pipeline")

@@ -67,7 +67,7 @@ class Slab:
         ticket
             Above 0, and never the same twice.
         samples
-            (rows, columns) in C order; ``memoryview(array)`` of a NumPy array.
+            (rows, columns) in C order; ``array.data`` of a NumPy array.
 
         Raises
         ------

@@ -153,8 +153,7 @@ def carry_out(order: Order, advance: Advance) -> Mapping[str, Any]:
     EnvironmentFault
         It cannot be done here, or not now; what was reached is kept and used the next time.
     """
-    if find_spec("torch") is None:
-        raise EnvironmentFault("torch is not installed: pip install 'semwatchd[models]'")
+    require_torch()
     process = subprocess.Popen(
         [sys.executable, "-m", f"semwatchd.offline.depth.{PROGRAMS[type(order)]}"],
         stdin=subprocess.PIPE,  # thousands of images do not fit into the arguments
@@ -170,6 +169,18 @@ def carry_out(order: Order, advance: Advance) -> Mapping[str, Any]:
         process.terminate()
         process.wait()
         cast("IO[str]", process.stdout).close()
+
+
+def require_torch() -> None:
+    """Say what to install where it is missing.
+
+    Raises
+    ------
+    EnvironmentFault
+        It is.
+    """
+    if find_spec("torch") is None:
+        raise EnvironmentFault("torch is not installed: pip install 'semwatchd[models]'")
 
 
 def _heard(answers: IO[str], advance: Advance) -> Mapping[str, Any]:
