@@ -49,7 +49,8 @@ def spectral_shape(power: Floats) -> SpectralShape | None:
 
     References
     ----------
-    Kurtosis as a mark of sharpness: Zhang, Postek & Larrabee 1999, 10.1002/sca.4950210404.
+    Kurtosis as a mark of sharpness: Zhang, Postek & Larrabee 1999, Image sharpness measurement in the
+    scanning electron microscope, part III, Scanning 21.
     """
     plane = _plane(len(power))
     floor = plane.smoothing @ power[plane.noise_rows].mean(axis=0)

@@ -111,7 +111,7 @@ def savgol_spline(gammas: Sequence[float]) -> float:
 
     References
     ----------
-    Sim et al. 2015, 10.1111/jmi.12227.
+    Kiani, Sim, Nia & Tso 2015, 10.1111/jmi.12227.
     """
     return sum(w * g for w, g in zip(SAVGOL_SPLINE_WEIGHTS, gammas, strict=True))
 

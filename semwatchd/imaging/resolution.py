@@ -69,7 +69,8 @@ def edge_resolution_px(pixels: Pixels, coarse: Floats, noise_variance: float) ->
 
     References
     ----------
-    The edge's profile by projection: Reichenbach, Park & Narayanswamy 1991, 10.1117/12.55783.
+    The edge's profile by projection: Reichenbach, Park & Narayanswamy 1991, Characterizing digital image
+    acquisition devices, Optical Engineering 30(2), 170-177.
     """
     require_frame(pixels)
     if min(pixels.shape) < MIN_SIZE_PX:

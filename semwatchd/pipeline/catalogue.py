@@ -146,7 +146,7 @@ _SHARPNESS = (
         "Rise of the steepest edges from 20 % to 80 %, by the derivative method; `null` where fewer than "
         "four edges stand out of the noise, and on pictures below 70 px. The specimen's own edge width is "
         "part of it.",
-        "Reichenbach et al. 1991, doi:10.1117/12.55783",
+        "Reichenbach, Park & Narayanswamy 1991, Optical Engineering 30(2), 170-177",
     ),
     Measurement(
         *("sharpness.resolution_nm", "nm", 0, None),
@@ -175,7 +175,7 @@ _SHARPNESS = (
         *("snr.ratio_spline", "1", 0, None),
         "The same with the noise along y by Savitzky-Golay smoothing and a cubic spline through the even "
         "autocorrelation, from 128 rows.",
-        "Sim et al. 2015, doi:10.1111/jmi.12227",
+        "Kiani, Sim, Nia & Tso 2015, doi:10.1111/jmi.12227",
     ),
     Measurement(
         *("snr.valid", "1", 0, 1),
@@ -210,7 +210,7 @@ _SPECTRUM = (
         "Kurtosis of the power above the noise, up to 0.15 cycles/px, as a distribution over both "
         "frequencies: 8 for a Gaussian; falls with blur. `null` where nothing stands out of the noise or the "
         "picture shows straight lines only.",
-        "Zhang, Postek & Larrabee 1999, doi:10.1002/sca.4950210404",
+        "Zhang, Postek & Larrabee 1999, Image sharpness measurement in the SEM, part III, Scanning 21",
     ),
     Measurement(
         *("astigmatism.ratio", "1", 1, 10),
