@@ -44,6 +44,8 @@ class Plane:
     turn_x: Spectrum
     powers_y: Spectrum  #: 1, turn_y and turn_y squared
     powers_x: Spectrum
+    moments_y: Frame  #: the same without the i, a column each
+    moments_x: Frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,8 @@ def plane_of(rows: int, columns: int) -> Plane:
         turn_x=turn_x,
         powers_y=np.stack((np.ones_like(turn_y), turn_y, np.square(turn_y))),
         powers_x=np.stack((np.ones_like(turn_x), turn_x, np.square(turn_x))),
+        moments_y=np.vander(turn_y.imag, 3, increasing=True),
+        moments_x=np.vander(turn_x.imag, 3, increasing=True),
     )
 
 

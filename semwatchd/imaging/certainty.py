@@ -70,5 +70,4 @@ def _significance(agreeing: Frame, scatter: Frame, plane: Plane, direction: Floa
 
 def _moments(values: Frame, plane: Plane) -> Floats:
     """Sum ``values * fy**j * fx**k`` for j, k = 0..2."""
-    y, x = (np.vander(turn.imag, 3, increasing=True) for turn in (plane.turn_y, plane.turn_x))
-    return (y.T @ values @ x).astype(np.float64)
+    return (plane.moments_y.T @ values @ plane.moments_x).astype(np.float64)

