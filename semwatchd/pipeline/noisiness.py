@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from semwatchd.imaging.intensity import intensity, saturated_share
 from semwatchd.imaging.noise import SPLINE_LAGS, NoiseVariance, savgol_spline, variogram
-from semwatchd.imaging.snr import image_variance, snr_db, snr_ratio
+from semwatchd.imaging.snr import snr_db, snr_ratio
 from semwatchd.pipeline.stage import Picture
 
 if TYPE_CHECKING:
@@ -34,12 +34,13 @@ Report = tuple[dict[str, float | None], tuple[str, ...]]
 def noise_report(picture: Picture, noise: NoiseVariance) -> Report:
     """Values by name, and warnings."""
     pixels = picture.image.pixels
-    variance = picture.of(image_variance)
+    grey = picture.of(intensity)
+    variance = grey.std**2
     ratio = snr_ratio(variance, noise.along_y)
     ratio_spline = snr_ratio(variance, _spline_variance(pixels))
     sigma, sigma_x = (math.sqrt(max(along, 0.0)) for along in (noise.along_y, noise.along_x))
     axes_ratio = sigma_x / sigma if sigma > 0 else None
-    doubts = _doubts(ratio, ratio_spline, axes_ratio, saturated_share(picture.of(intensity)))
+    doubts = _doubts(ratio, ratio_spline, axes_ratio, saturated_share(grey))
     values = {
         "noise.sigma": sigma,
         "noise.sigma_x": sigma_x,
