@@ -15,7 +15,7 @@ from semwatchd.core.image import ImageFacts, SemImage
 from semwatchd.core.paths import unescape
 from semwatchd.offline.depth import mapping
 from semwatchd.offline.depth.mapping import _doubts, make_maps, mapping_order
-from semwatchd.offline.depth.orders import MappingOrder
+from semwatchd.offline.depth.orders import MappingOrder, carry_out
 from semwatchd.offline.writers import tiff_bytes
 from tests.depth_data import save_a_model
 from tests.images import write_truncated
@@ -108,3 +108,16 @@ def test_without_weights_it_is_said_how_to_get_some(tmp_path: Path, monkeypatch:
 def test_the_order_survives_the_way() -> None:
     order = MappingOrder(images=("a\udcff", "b"), out="c")
     assert mapping_order(json.dumps(asdict(order))) == order
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(300)  # a process loads torch
+def test_more_images_than_arguments_can_name_are_mapped_by_a_process_of_its_own(tmp_path: Path) -> None:
+    weights = save_a_model(tmp_path / "model.safetensors")
+    missing = [str(tmp_path / f"{'x' * 100}-{number}.tif") for number in range(1500)]
+    images = (*missing, write_picture(tmp_path / "a.tif"))
+    order = MappingOrder(images=images, out=str(tmp_path / "maps"), weights=str(weights), device="cpu")
+    steps: list[int] = []
+    files = carry_out(order, steps.append)["files"]
+    assert sum(steps) == len(files) == 1501
+    assert [record["status"] for record in (files[0], files[-1])] == ["rejected", "ok"]
