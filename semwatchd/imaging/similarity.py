@@ -77,8 +77,10 @@ class _Fit:
 def similarity(reference: Reference, pixels: Pixels) -> Similarity | None:
     """Find rotation and scale; None where the reference is not found again or the patches do not agree.
 
-    Good for 1 degree and 1 %; beyond, the pictures may no longer be found in each other. On straight lines
-    that show one direction only, a shear along them counts as rotation.
+    Good for 1 degree and 1 %; beyond, the pictures may no longer be found in each other. On a regular array
+    the frame's edges must move by less than about a fifth of the pitch, or patches land on the neighbouring
+    element: then the uncertainty grows. On straight lines of one direction a shear along them counts as
+    rotation.
 
     Parameters
     ----------
