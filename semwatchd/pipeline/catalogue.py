@@ -239,11 +239,11 @@ _DRIFT = tuple(
 _SIMILARITY = (
     Measurement(
         *("similarity.rotation_deg", "°", -180, 180),
-        "Rotation of the content against the reference, from +x towards +y (down); found up to 1°, on regular "
-        "arrays while the frame's edges move by less than a fifth of the pitch. On straight lines of one "
-        "direction a shear along them counts as rotation. `null` where the reference was not found again, "
-        "where fewer than five patches hold enough structure, or where they do not tell rotation and scale to "
-        "0.0005 (0.03°, 0.05 %).",
+        "Rotation of the content against the reference, from +x towards +y (down); found up to 1°, on "
+        "regular arrays while the frame's edges move by less than a fifth of the pitch. On straight lines "
+        "of one direction a shear along them counts as rotation. `null` where the reference was not found "
+        "again, where fewer than five patches hold enough structure, or where they do not tell rotation and "
+        "scale to 0.0005 (0.03°, 0.05 %).",
     ),
     Measurement("similarity.rotation_sigma_deg", "°", 0, None, "One standard deviation of it."),
     Measurement(
