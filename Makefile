@@ -7,6 +7,7 @@ PEERS  := $(VENV)/.peers
 
 CYCLES ?= 25
 SEED   ?= 1
+JOBS   ?= 1
 IMAGES ?= 100000
 PENDING ?= 10000
 STARTS ?= 10
@@ -33,8 +34,8 @@ check: $(PEERS) ## format, lint, spelling, types, import contracts, tests: what 
 	$(BIN)/lint-imports
 	$(MAKE) test
 
-faults: $(READY) ## break everything around a running daemon, and prove that nothing is lost; CYCLES=25 SEED=1
-	$(BIN)/python -m tests.faults $(CYCLES) $(SEED)
+faults: $(READY) ## break everything around a running daemon, and prove that nothing is lost; CYCLES=25 SEED=1 JOBS=1
+	$(BIN)/python -m tests.faults $(CYCLES) $(SEED) $(JOBS)
 
 soak: $(READY) ## many small images: does the daemon stay as it began; IMAGES=100000
 	$(BIN)/python -m tests.faults.soak $(IMAGES)

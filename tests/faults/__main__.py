@@ -1,35 +1,23 @@
-"""``python -m tests.faults CYCLES SEED``: break everything, then prove that nothing is lost."""
+"""``python -m tests.faults CYCLES SEED [JOBS]``: break everything, then prove that nothing is lost."""
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
-from tests.faults.run import run
+from tests.faults.play import play, play_side_by_side, say
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run; 1 where a rule was broken, and the folder is then kept."""
-    cycles, seed = int(argv[0]), int(argv[1])
-    base = Path(tempfile.mkdtemp(prefix="semwatchd-faults-"))
-    _say(f"{cycles} cycles, seed {seed}, in {base}")
-    report = run(base, cycles, seed, _say)
+    """Run; 1 where a rule was broken, and the folders are then kept."""
+    cycles, seed, jobs = (*map(int, argv), 1)[:3]
+    report = play_side_by_side(cycles, seed, jobs) if jobs > 1 else play(cycles, seed)
     for violation in report.violations:
-        _say(f"VIOLATION {violation}")
+        say(f"VIOLATION {violation}")
     if report.violations:
-        _say(f"the folder is kept: {base}; to play it again: make faults CYCLES={cycles} SEED={seed}")
-    else:
-        shutil.rmtree(base)
-    _say(report.as_json(seed))
+        say(f"the folders are kept; to play it again: make faults CYCLES={cycles} SEED={seed} JOBS={jobs}")
+    say(report.as_json(seed))
     return 1 if report.violations else 0
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

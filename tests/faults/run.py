@@ -8,9 +8,11 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 from semwatchd.offline.stand import StandError
 from semwatchd.offline.summary import percentile
@@ -19,18 +21,20 @@ from tests.faults.evidence import gather
 from tests.faults.injector import BLOWS, WHILE_DOWN, Scene, may_forbid, weathers
 from tests.faults.judge import Verdict, judge
 from tests.faults.oracle import Oracle
-from tests.faults.stand import Stand, small_disk
+from tests.faults.stand import ORPHANS_S, Stand, small_disk
 from tests.faults.truth import Fate, Truth
 
 SPREAD_S = 2.5  #: over which one cycle's files are written
 BLOWS_A_CYCLE = 2
 GAP_S = (0.2, 1.6)  #: before each blow
-QUIET_LIMIT_S = 120.0  #: without faults, everything must have come to rest by then
+STALL_S = 60.0  #: without faults, something must end at least so often until everything is at rest
+LOOK_S = 0.5  #: between two looks at how far it has come
 FRESH_S = 5.0  #: within which a new image must reach the receiver
 RECOMPUTED = 100  #: results compared with a measurement of their own
 SPARE_HANDLES = {"socket": 3, "file": 1}  #: of requests under way; the journal's log comes and goes
 
 Say = Callable[[str], None]
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,13 +139,30 @@ class _Run:
             self._stand.keep_running(measurable=True)
 
     def _come_to_rest(self) -> None:
+        """Wait for as long as images end: how many are left over from the faults is up to the machine."""
         self._say("no more faults: waiting until everything has ended")
         self._stand.disarm()
         try:
             self._stand.ready()
-            self._wait(self._at_rest, QUIET_LIMIT_S, "everything at rest")
         except StandError as error:
             self._problems.append(str(error))
+            return
+        ended, since = -1, time.monotonic()
+        while not self._at_rest():
+            if (now_ended := self._ended()) != ended:
+                ended, since = now_ended, time.monotonic()
+            if time.monotonic() - since > STALL_S:
+                self._problems.append(f"not at rest, and nothing ended for {STALL_S:g} s")
+                return
+            time.sleep(LOOK_S)
+
+    def _ended(self) -> int:
+        """Count endings of any kind."""
+        return self._stand.count(
+            "select (select count(*) from job where finished_at is not null)"
+            " + (select count(*) from outbox where delivered_at is not null)"
+            " + (select count(*) from sighting where state <> 'settling')"
+        )
 
     def _at_rest(self) -> bool:
         self._stand.keep_running()
@@ -182,6 +203,8 @@ class _Run:
         ]
 
     def _look_for_leftovers(self) -> None:
+        with suppress(AssertionError):  # a process that was killed may take a moment to be gone
+            until(lambda: not self._stand.survivors(), ORPHANS_S, "no process of the daemon left")
         self._problems += self._stand.survivors()
         self._problems += [
             f"{path} is left"
@@ -200,6 +223,29 @@ class _Run:
             until(is_so, limit_s, what)
         except AssertionError as error:
             self._problems.append(str(error))
+
+
+def together(reports: Sequence[Report]) -> Report:
+    """Put the reports of runs side by side into one."""
+    return Report(
+        cycles=sum(report.cycles for report in reports),
+        images=sum(report.images for report in reports),
+        verdict=Verdict(
+            lost=_all(report.verdict.lost for report in reports),
+            doubled=_all(report.verdict.doubled for report in reports),
+            wrong=_all(report.verdict.wrong for report in reports),
+            blamed=sum(report.verdict.blamed for report in reports),
+            repeats=sum(report.verdict.repeats for report in reports),
+        ),
+        problems=_all(report.problems for report in reports),
+        recovery_s=_all(report.recovery_s for report in reports),
+        struck=sum((Counter(report.struck) for report in reports), Counter()),
+        skipped=reports[0].skipped,  # the machine is the same
+    )
+
+
+def _all(parts: Iterable[Sequence[_Item]]) -> tuple[_Item, ...]:
+    return tuple(chain.from_iterable(parts))
 
 
 def dealt(names: Iterable[str], chance: random.Random) -> Iterator[str]:
