@@ -27,8 +27,8 @@ LAGS: tuple[Lag, ...] = (
 )
 
 #: Of so large a frame every second row tells enough: noise up to an SNR of 20 is told within half a percent
-#: of what all rows tell, Tenengrad and Laplacian within a fifth. Fewer rows could fall in step with a
-#: pattern.
+#: of what all rows tell, Tenengrad and Laplacian within a fifth, the corrected Tenengrad within 1 % at an SNR
+#: of 1. Fewer rows could fall in step with a pattern.
 LARGE_PX = 2048 * 2048
 
 
