@@ -38,17 +38,20 @@ WIDE = Domain()
 
 #: One well-kept tool at one recipe, as where a model is trained for a product: the level can be seen.
 ONE_TOOL = Domain(
-    dose=(60.0, 60.0),
+    dose=(200.0, 200.0),
     spot_px=(0.8, 1.0),
     astigmatism=(0.9, 1.1),
-    vibration_px=(0.0, 0.1),
+    jitter_px=(0.02, 0.05),
+    drift_px=(-0.05, 0.05),
+    vibration_px=(0.0, 0.03),
     flat_grey=(78.0, 82.0),
-    black_grey=(15.0, 17.0),
+    black_grey=(15.8, 16.2),
     slope_gain=(0.19, 0.21),
     bloom_gain=(1.4, 1.6),
     bloom_nm=(2.8, 3.2),
     shadow=(0.245, 0.255),
-    charging=(0.05, 0.10),
+    charging=(0.06, 0.08),
+    charging_nm=(7.0, 9.0),
 )
 
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from semwatchd.synth.beam import emission, scan
 from semwatchd.synth.defects import Defect, deform, deposit, difference_mask
-from semwatchd.synth.domain import ONE_TOOL, WIDE, draw, shifted
+from semwatchd.synth.domain import ONE_TOOL, WIDE, Range, draw, shifted
 from semwatchd.synth.edges import Roughness
 from semwatchd.synth.surface import ContactHoles, Grid, Layout, LineSpace, lay_holes, lay_lines, walls
 
 PIXEL_SIZE_NM = 1.5
 MARGIN_PX = 16  # of scene around the frame: the widest spot, the frames' shifts and the rows' movement
-SHOT_SHIFT_PX = 0.2  # standard deviation of a frame's place against the first frame's
+SHOT_SHIFT_PX = 0.05  # standard deviation of a frame's place against the first frame's
 DEFECTS = tuple(defect for defect in Defect if defect is not Defect.NONE)
 
 
@@ -89,7 +89,10 @@ def make_scene(spec: SceneSpec, index: int) -> Scene:
         rows=spec.rows + 2 * MARGIN_PX, columns=spec.columns + 2 * MARGIN_PX, pixel_size_nm=PIXEL_SIZE_NM
     )
     level_nm = float(rng.choice(LEVELS_NM) if _is_a(spec.track) else rng.uniform(*ANY_DEPTH_NM))
-    surface_nm, mask = _surface(rng, grid, _Pattern(kind, defect, level_nm, narrow=_is_a(spec.track)))
+    product = ONE_PRODUCT if _is_a(spec.track) else ANY_PRODUCT
+    surface_nm, mask = _surface(
+        rng, grid, _Pattern(kind=kind, defect=defect, level_nm=level_nm, product=product)
+    )
     contrast, settings = draw(rng, FRAME_DOMAINS[spec.track], spec.rows, spec.columns)
     electrons = emission(surface_nm, PIXEL_SIZE_NM, contrast)
     shifts = rng.normal(0, SHOT_SHIFT_PX, (spec.shots, 2)).clip(-1, 1)
@@ -107,12 +110,37 @@ def make_scene(spec: SceneSpec, index: int) -> Scene:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Product:
+    """What its patterns may be: lowest and highest value of each setting."""
+
+    sidewall_deg: Range = (80.0, 88.5)
+    roughness_nm: Range = (0.3, 1.6)
+    roughness_xi_nm: Range = (8.0, 30.0)
+    hole_pitch_nm: Range = (30.0, 60.0)
+    hole_filling: Range = (0.24, 0.36)  #: radius over pitch
+    hole_aspect: Range = (0.9, 1.4)
+
+
+#: Track A's: the floors of its holes are half of the picture. Walls of one angle: a free one would hide the
+#: depth, for a wall's width is the depth over its slope.
+ONE_PRODUCT = _Product(
+    sidewall_deg=(85.9, 86.1),
+    roughness_nm=(0.3, 0.6),
+    roughness_xi_nm=(20.0, 40.0),
+    hole_pitch_nm=(70.0, 80.0),
+    hole_filling=(0.45, 0.465),
+    hole_aspect=(1.0, 1.0),
+)
+ANY_PRODUCT = _Product()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Pattern:
     kind: Kind
     defect: Defect
     level_nm: float
-    narrow: bool  #: track A's holes: half of the picture is their floor
+    product: _Product
 
 
 def _surface(
@@ -120,7 +148,7 @@ def _surface(
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Depth of the scene with its defect, and the defect's mask."""
     layout = _layout(rng, grid, pattern)
-    sidewall_deg = rng.uniform(87.5, 88.5) if pattern.narrow else rng.uniform(80.0, 88.5)
+    sidewall_deg = rng.uniform(*pattern.product.sidewall_deg)
     high = 1 if pattern.kind in {Kind.LINE_SPACE, Kind.PILLARS} else -1
 
     def built(inside_nm: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -136,7 +164,9 @@ def _surface(
 
 def _layout(rng: np.random.Generator, grid: Grid, pattern: _Pattern) -> Layout:
     roughness = Roughness(
-        sigma_nm=rng.uniform(0.3, 1.6), xi_nm=rng.uniform(8, 30), hurst=rng.uniform(0.4, 0.9)
+        sigma_nm=rng.uniform(*pattern.product.roughness_nm),
+        xi_nm=rng.uniform(*pattern.product.roughness_xi_nm),
+        hurst=rng.uniform(0.4, 0.9),
     )
     match pattern.kind:
         case Kind.LINE_SPACE:
@@ -165,13 +195,12 @@ def _lines(
 
 
 def _dots(rng: np.random.Generator, pattern: _Pattern, roughness: Roughness) -> ContactHoles:
-    pitch_nm = rng.uniform(45, 60) if pattern.narrow else rng.uniform(30, 60)
-    filling = rng.uniform(0.43, 0.45) if pattern.narrow else rng.uniform(0.24, 0.36)
+    pitch_nm = rng.uniform(*pattern.product.hole_pitch_nm)
     return ContactHoles(
         pitch_nm=pitch_nm,
-        radius_nm=pitch_nm * filling,
+        radius_nm=pitch_nm * rng.uniform(*pattern.product.hole_filling),
         depth_nm=pattern.level_nm,
-        aspect=1.0 if pattern.narrow else rng.uniform(0.9, 1.4),
+        aspect=rng.uniform(*pattern.product.hole_aspect),
         offset_nm=(rng.uniform(0, pitch_nm), rng.uniform(0, pitch_nm)),
         roughness=roughness,
     )
