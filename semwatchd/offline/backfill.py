@@ -175,6 +175,7 @@ def _take_in(
         turn()
         if intake.settling != last:
             last, changed_at = intake.settling, time.monotonic()
+    journal.flush()  # or the jobs just ordered could be overlooked when they are counted
     return intake.settling
 
 

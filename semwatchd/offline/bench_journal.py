@@ -107,11 +107,11 @@ def _pass_through(journal: Journal, numbers: Sequence[int], costs: Costs) -> Non
     with costs.of("settling"):
         for each in seen:
             log.settling(each)
-        _flush(journal)
+        journal.flush()
     with costs.of("ready, job queued"):
         for each in seen:
             log.ready(each, order)
-        _flush(journal)
+        journal.flush()
     _measure_all(store, costs)
     with costs.of("event taken to be sent"):
         events = outbox.take("mes", relay.batch, time.time())
@@ -131,15 +131,6 @@ def _measure_all(store: SqlJobStore, costs: Costs) -> None:
         if not jobs:
             return
         endings = [_ending(job) for job in jobs]
-
-
-def _flush(journal: Journal) -> None:
-    """Wait until what was asked for is on the disk."""
-    journal.submit(_change_nothing).result()
-
-
-def _change_nothing(_: object) -> None:
-    """Change nothing."""
 
 
 def _nothing() -> None:

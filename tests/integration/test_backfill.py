@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from semwatchd.adapters.sql.journal import Journal
 from semwatchd.adapters.sql.schema import journal_path, prepare_journal
 from semwatchd.audit import Audit, audit
 from semwatchd.config import Config, check_config
@@ -116,6 +118,19 @@ with sole_owner(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
+
+
+def test_a_journal_that_lags_behind_hides_no_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_for(tmp_path)
+    write_image(tmp_path / "tool" / "a.tif", 1)
+    next_group = Journal._next_group
+
+    def late(journal: Journal) -> tuple[list[Any], bool]:
+        time.sleep(0.3)
+        return next_group(journal)
+
+    monkeypatch.setattr(Journal, "_next_group", late)
+    assert run(config, tmp_path / "tool").jobs == {"stored": 1}
 
 
 def test_beside_a_daemon_that_does_nothing_it_ends_and_the_next_run_finishes(

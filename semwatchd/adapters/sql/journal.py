@@ -104,6 +104,10 @@ class Journal:
             self._refuse_queued()
         return done
 
+    def flush(self) -> None:
+        """Wait until all changes submitted before are on the disk."""
+        self.submit(_change_nothing).result()
+
     def run(self) -> None:
         """Write until :meth:`close`; returns when everything queued before it is on the disk.
 
@@ -219,3 +223,7 @@ def _in_one_transaction(connection: Connection, works: list[Callable[[Connection
             connection.exec_driver_sql("ROLLBACK")
         raise
     return values
+
+
+def _change_nothing(_: Connection) -> None:
+    """Only its place in the queue matters."""
