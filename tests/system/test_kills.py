@@ -17,7 +17,8 @@ from tests.system.inbox import Inbox, receiving
 
 pytestmark = pytest.mark.system
 
-LONG_PX = 3072  #: takes a worker long enough to be killed at it
+#: So much of so large a picture takes a worker long enough to be killed at it.
+LONG_PX, LONG_STAGES = 4096, ["intensity", "sharpness", "spectrum", "scan", "features"]
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def write_images(folder: Path, count: int, size_px: int) -> list[str]:
 
 def test_killed_workers_cost_attempts_and_nothing_else(tmp_path: Path, inbox: Inbox) -> None:
     site = Site(tmp_path)
-    site.configure(inbox.url, plans={"default": {"stages": ["intensity", "sharpness", "spectrum"]}})
+    site.configure(inbox.url, plans={"default": {"stages": LONG_STAGES}})
     with site.running() as daemon:
         names = write_images(site.watched, 24, LONG_PX)
         for _ in range(3):
