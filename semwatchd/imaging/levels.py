@@ -17,19 +17,14 @@ if TYPE_CHECKING:
     P = TypeVar("P", bound=Pixels)
 
 MIN_SIZE_PX = 16  #: below this no window leaves enough structure
-FINE_PX = 320  #: the finest copy's longer side, if it can be had: with noise more pixels gain little
-MOST_HALVINGS = 2  #: of a large frame; smaller copies would lose structure, not only noise
+FINE_PX = 640  #: the finest copy's longer side; with noise there is little to gain from more pixels
 COARSE_PX = 128  #: the coarsest copy's longer side
 
 
-def levels_of(frame: Pixels, fine_px: int = FINE_PX) -> tuple[Frame, ...]:
-    """Halve a checked picture again and again, normalised, finest first; nothing of one without contrast.
-
-    ``fine_px`` is what the finest copy's longer side should not exceed.
-    """
-    for _ in range(MOST_HALVINGS):
-        if max(frame.shape) > fine_px and min(frame.shape) >= 2 * MIN_SIZE_PX:
-            frame = _halved(frame)
+def levels_of(frame: Pixels) -> tuple[Frame, ...]:
+    """Halve a checked picture again and again, normalised, finest first; nothing of one without contrast."""
+    while max(frame.shape) > FINE_PX and min(frame.shape) >= 2 * MIN_SIZE_PX:
+        frame = _halved(frame)
     std = math.sqrt(image_variance(frame))
     if std <= 1e-6 * cv2.norm(frame, cv2.NORM_INF):
         return ()

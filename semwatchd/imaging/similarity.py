@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 GRID = 3  #: patches along either axis: few enough to hold structure, enough to contradict each other
 FEWEST_PATCHES = 5
-DETAILED_PX = 640  #: of the finest copy's longer side; a ninth of a small copy would locate too little
 PASSES = 2  #: per copy; the second sees what the first one's turning back has brought into reach
 LEAST_SIGMA_PX = 0.01  #: of a patch: OpenCV turns a picture by thirty-seconds of a pixel
 
@@ -94,15 +93,15 @@ def similarity(reference: Reference, pixels: Pixels) -> Similarity | None:
     shift = register(reference, pixels)
     if shift is None:
         return None
-    theirs, ours = levels_of(pixels, DETAILED_PX), levels_of(reference.pixels, DETAILED_PX)
-    down = max(pixels.shape) // max(theirs[0].shape) * 2 ** len(theirs)
+    levels = levels_of(pixels)
+    down = max(pixels.shape) // max(levels[0].shape) * 2 ** len(levels)
     placing, fit = _Placing(complex(shift.dx_px, shift.dy_px) / down, 1 + 0j), None
-    for still, moved in zip(reversed(ours), reversed(theirs), strict=True):
+    for ours, theirs in zip(reversed(reference.levels), reversed(levels), strict=True):
         placing = replace(placing, shift=2 * placing.shift)
         for _ in range(PASSES):
-            fit = _fit(still, moved, placing)
+            fit = _fit(ours, theirs, placing)
             placing = fit.placing if fit else placing
-    return _checked(fit, ours[0], theirs[0]) if fit else None
+    return _checked(fit, reference.levels[0], levels[0]) if fit else None
 
 
 def _fit(reference: Frame, moved: Frame, placing: _Placing) -> _Fit | None:
