@@ -31,7 +31,8 @@ STALL_S = 60.0  #: without faults, something must end at least so often until ev
 LOOK_S = 0.5  #: between two looks at how far it has come
 FRESH_S = 5.0  #: within which a new image must reach the receiver
 RECOMPUTED = 100  #: results compared with a measurement of their own
-SPARE_HANDLES = {"socket": 3, "file": 1}  #: of requests under way; the journal's log comes and goes
+#: Sockets of requests under way; five readers of the journal, opened when wanted, two files each.
+SPARE_HANDLES = {"socket": 3, "file": 10}
 
 Say = Callable[[str], None]
 _Item = TypeVar("_Item")
