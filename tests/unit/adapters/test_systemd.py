@@ -103,10 +103,10 @@ def test_the_variables_are_taken_out_so_that_no_child_speaks_for_us() -> None:
 @pytest.mark.parametrize(
     ("usec", "pid", "limit_s"),
     [
-        ("180000000", str(os.getpid()), 180.0),
+        pytest.param("180000000", str(os.getpid()), 180.0, id="ours"),
         ("180000000", None, 180.0),
         ("180000000", "1", None),  # meant for another process
-        (None, str(os.getpid()), None),
+        pytest.param(None, str(os.getpid()), None, id="ours, no time"),
         ("0", None, None),
         ("-5", None, None),
         ("soon", None, None),
