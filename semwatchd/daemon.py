@@ -225,13 +225,8 @@ class Daemon:
     def _overviewing(self, line: Line) -> Iterator[None]:
         disk = DiskGuard(self._disk_usage, line.reserve, line.dispatcher, self._health)
         self._overview = Overview(self._config, line, disk, self._health, self._telemetry.beat)
-        stop = threading.Event()
-        thread = self._crew.start("overview", partial(self._overview.run, stop))
-        try:
+        with self._crew.beside("overview", self._overview.run):
             yield
-        finally:
-            stop.set()
-            thread.join()
 
     @contextmanager
     def _auditing(self) -> Iterator[None]:
@@ -242,13 +237,8 @@ class Daemon:
             self._health,
             self._log,
         )
-        stop = threading.Event()
-        thread = self._crew.start("auditor", partial(auditor.run, self._config.audit.every_s, stop))
-        try:
+        with self._crew.beside("auditor", partial(auditor.run, self._config.audit.every_s), ASIDE_END_S):
             yield
-        finally:
-            stop.set()
-            thread.join(ASIDE_END_S)
 
     @contextmanager
     def _listening(self, line: Line) -> Iterator[None]:
@@ -260,13 +250,8 @@ class Daemon:
             clock=time.time,
             log=self._log,
         )
-        stop = threading.Event()
-        thread = self._crew.start("silence", partial(silence.run, stop))
-        try:
+        with self._crew.beside("silence", silence.run, ASIDE_END_S):
             yield
-        finally:
-            stop.set()
-            thread.join(ASIDE_END_S)
 
     @contextmanager
     def _pruning(self, line: Line) -> Iterator[None]:
@@ -283,13 +268,8 @@ class Daemon:
             health=self._health,
             log=self._log,
         )
-        stop = threading.Event()
-        thread = self._crew.start("retention", partial(retention.run, settings, stop))
-        try:
+        with self._crew.beside("retention", partial(retention.run, settings), ASIDE_END_S):
             yield
-        finally:
-            stop.set()
-            thread.join(ASIDE_END_S)
 
     def _is_local(self, root: str) -> bool:
         """Whether a folder is watched now, and on a disk of ours."""

@@ -38,7 +38,7 @@ def running_journal(
 
 def settle(journal: Journal) -> None:
     """Wait until everything queued so far is on the disk."""
-    journal.submit(lambda _: None).result()
+    journal.flush()
 
 
 def rows(folder: Path, query: str, *values: object) -> list[tuple[object, ...]]:

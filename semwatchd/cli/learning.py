@@ -12,17 +12,9 @@ import typer
 from semwatchd.cli.progress import cores, progress
 from semwatchd.offline.dataset import DatasetSpec, ForeignDatasetError
 from semwatchd.offline.generate import generate
+from semwatchd.synth.tracks import Track
 
 SIZES = {"a": "66x45", "b": "72x48"}
-
-
-class Track(StrEnum):
-    """What kind of scenes."""
-
-    A = "a"
-    B = "b"
-    A_SHIFT = "a-shift"
-    B_SHIFT = "b-shift"
 
 
 class Format(StrEnum):

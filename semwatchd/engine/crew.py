@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
 from semwatchd.core.ports import Log
 
@@ -27,6 +29,25 @@ class Crew:
         thread = threading.Thread(target=self._guarded, args=(name, work), name=name, daemon=True)
         thread.start()
         return thread
+
+    @contextmanager
+    def beside(
+        self, name: str, work: Callable[[threading.Event], None], end_s: float | None = None
+    ) -> Iterator[None]:
+        """Run ``work`` beside the block, and set its event on leaving.
+
+        Parameters
+        ----------
+        end_s
+            How long its end is waited for, at most; by default for as long as it takes.
+        """
+        stop = threading.Event()
+        thread = self.start(name, partial(work, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(end_s)
 
     def death(self, name: str, error: BaseException) -> None:
         """Record that a part has failed for good. May be called from any thread."""

@@ -18,7 +18,7 @@ from semwatchd.core.ports import FileProbe, FileStamp, Log, Sighting, SightingLo
 from semwatchd.engine.settling import Candidate, Ignored, Ready, Step, Vanished, Wait, advance
 from semwatchd.engine.watched import WatchedFolder
 
-MAX_SETTLING = 150_000  #: about 100 MB; beyond it hints are refused and scans wait
+MAX_SETTLING = 150_000  #: beyond it hints are refused and scans wait
 STALE_S = 600.0  #: a file that settles for longer is worth a person's look
 STEP_LIMIT = 500  #: looks per step, so that hints are never kept waiting for long
 LONGEST_STEP_S = 5.0  #: the same, on a share that answers slowly

@@ -18,7 +18,8 @@ import tifffile
 from semwatchd.core.files import write_whole
 from semwatchd.offline.dataset import Batch, DatasetSpec, read_spec
 from semwatchd.offline.writers import tiff_bytes
-from semwatchd.synth.scene import PIXEL_SIZE_NM, Scene, SceneSpec, Track, make_scene
+from semwatchd.synth.scene import PIXEL_SIZE_NM, Scene, SceneSpec, make_scene
+from semwatchd.synth.tracks import Track
 
 GREY_PER_NM = 1.0  # a depth map's grey level is its depth in nm, up to 255
 

@@ -16,20 +16,12 @@ from semwatchd.synth.defects import Defect, deform, deposit, difference_mask
 from semwatchd.synth.domain import ONE_TOOL, WIDE, Range, draw, shifted
 from semwatchd.synth.edges import Roughness
 from semwatchd.synth.surface import ContactHoles, Grid, Layout, LineSpace, lay_holes, lay_lines, walls
+from semwatchd.synth.tracks import Track
 
 PIXEL_SIZE_NM = 1.5
 MARGIN_PX = 16  # of scene around the frame: the widest spot, the frames' shifts and the rows' movement
 SHOT_SHIFT_PX = 0.05  # standard deviation of a frame's place against the first frame's
 DEFECTS = tuple(defect for defect in Defect if defect is not Defect.NONE)
-
-
-class Track(StrEnum):
-    """A family of scenes to train and compare on."""
-
-    A = "a"  #: contact holes of four depths, one tool: the depth's level can be told from the picture
-    B = "b"  #: every kind of pattern, 40 to 160 nm deep, any microscope
-    A_SHIFT = "a-shift"  #: the scenes of A, seen by another microscope
-    B_SHIFT = "b-shift"
 
 
 class Kind(StrEnum):

@@ -68,9 +68,9 @@ def measure(base: Path, files: int, drop: Drop) -> Burst:
         until(lambda: _jobs(stand) >= files, LIMIT_S, "every file is a job")
         return Burst(
             files=files,
-            written_s=round(written_s, 1),
-            sighted_s=round(_latest(stand, LAST_SIGHTED) - began, 1),
-            jobs_s=round(_latest(stand, "max(changed_at) from sighting where job_id is not null") - began, 1),
+            written_s=round(written_s, 3),
+            sighted_s=round(_latest(stand, LAST_SIGHTED) - began, 3),
+            jobs_s=round(_latest(stand, "max(changed_at) from sighting where job_id is not null") - began, 3),
             lost=files - stand.count("select count(distinct path) from job"),
             doubled=stand.count("select count(*) - count(distinct path) from job"),
             supervisor_cpu_ms_per_file=round(1000 * (_spent_s(supervisor) - cpu_s) / files, 2),

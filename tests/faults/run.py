@@ -32,7 +32,7 @@ LOOK_S = 0.5  #: between two looks at how far it has come
 FRESH_S = 5.0  #: within which a new image must reach the receiver
 RECOMPUTED = 100  #: results compared with a measurement of their own
 #: Sockets of requests under way; five readers of the journal, opened when wanted, two files each.
-SPARE_HANDLES = {"socket": 3, "file": 10}
+SPARE_HANDLES = {"socket": 3, "journal": 10}
 
 Say = Callable[[str], None]
 _Item = TypeVar("_Item")

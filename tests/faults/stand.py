@@ -184,6 +184,8 @@ def _kind_of(target: str) -> str:
     """Tell from where a descriptor's link points: /memfd:..., /a/file, anon_inode:inotify, socket:[1]."""
     if target.startswith("/memfd:"):
         return "memory"
+    if "/journal.db" in target:
+        return "journal"
     return "file" if target.startswith("/") else target.removeprefix("anon_inode:").split(":")[0]
 
 

@@ -3,7 +3,8 @@ import pytest
 from numpy.typing import NDArray
 
 from semwatchd.imaging.depthmap import depth_summary
-from semwatchd.synth.scene import SceneSpec, Track, make_scene
+from semwatchd.synth.scene import SceneSpec, make_scene
+from semwatchd.synth.tracks import Track
 
 
 def holes(

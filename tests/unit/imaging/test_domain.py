@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from semwatchd.imaging.domain import outside, ranges, traits
-from semwatchd.synth.scene import SceneSpec, Track, make_scene
+from semwatchd.synth.scene import SceneSpec, make_scene
+from semwatchd.synth.tracks import Track
 
 Grey = NDArray[np.uint8]
 

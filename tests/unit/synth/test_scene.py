@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semwatchd.synth.defects import Defect
-from semwatchd.synth.scene import DEFECTS, LEVELS_NM, Kind, Scene, SceneSpec, Track, make_scene
+from semwatchd.synth.scene import DEFECTS, LEVELS_NM, Kind, Scene, SceneSpec, make_scene
+from semwatchd.synth.tracks import Track
 
 SPEC = SceneSpec(track=Track.B, rows=72, columns=48, shots=4, seed=5, defect_share=0.0)
 TRACK_A = replace(SPEC, track=Track.A, rows=66, columns=45)
