@@ -189,7 +189,7 @@ def running_journal(path: Path, around: Surroundings, on_full: Callable[[], None
     finally:
         journal.close()
         writer.join()
-        journal.engine.dispose()
+        journal.dispose()
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def running_journal(
     finally:
         journal.close()
         writer.join()
-        journal.engine.dispose()
+        journal.dispose()
 
 
 def settle(journal: Journal) -> None:

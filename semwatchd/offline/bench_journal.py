@@ -90,7 +90,7 @@ def _running_journal(directory: Path) -> Iterator[Journal]:
     finally:
         journal.close()
         writer.join()
-        journal.engine.dispose()
+        journal.dispose()
 
 
 def _pass_through(journal: Journal, numbers: Sequence[int], costs: Costs) -> None:

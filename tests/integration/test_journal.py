@@ -187,7 +187,7 @@ def test_nobody_waits_for_a_writer_that_has_died(tmp_path: Path, monkeypatch: py
         journal.run()
     waiting.append(journal.submit(note("came too late")))
     assert [type(change.exception(0)) for change in waiting] == [MemoryError] + 3 * [EnvironmentFault]
-    journal.engine.dispose()
+    journal.dispose()
 
 
 def test_closing_writes_what_is_queued(tmp_path: Path) -> None:

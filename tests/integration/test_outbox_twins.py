@@ -44,7 +44,7 @@ def running_journal(folder: Path) -> Iterator[Journal]:
     finally:
         journal.close()
         writer.join()
-        journal.engine.dispose()
+        journal.dispose()
 
 
 @pytest.fixture(scope="module")

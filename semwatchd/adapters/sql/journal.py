@@ -89,6 +89,7 @@ class Journal:
         self.engine = open_engine(path, pool=QueuePool)
         self._log = log
         self._on_state = on_state
+        self._idle_readers: list[Connection] = []
         self._queue: queue.Queue[_Change | None] = queue.Queue(QUEUE_LIMIT)
         self._stop = threading.Event()
         self._ended = threading.Event()
@@ -103,6 +104,29 @@ class Journal:
         if self._ended.is_set():
             self._refuse_queued()
         return done
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Lend a connection for :class:`Prepared` SELECTs; it sees every commit whose future is done.
+
+        It stays open between two uses: to take one from SQLAlchemy's pool costs several times the query.
+        """
+        try:
+            connection = self._idle_readers.pop()
+        except IndexError:
+            connection = self.engine.connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._idle_readers.append(connection)
+
+    def dispose(self) -> None:
+        """Close every connection that nobody uses."""
+        while self._idle_readers:
+            self._idle_readers.pop().close()
+        self.engine.dispose()
 
     def flush(self) -> None:
         """Wait until all changes submitted before are on the disk."""

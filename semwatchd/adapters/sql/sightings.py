@@ -96,12 +96,12 @@ class SqlSightingLog:
 
     def known(self, root: str, relpath: str, stamp: FileStamp) -> bool:
         """Whether this very version has already become a job or been ignored."""
-        with reading(self._journal.engine) as connection:
+        with self._journal.reading() as connection:
             return _is_known(connection, root, relpath, stamp)
 
     def known_in(self, root: str, directory: str) -> Mapping[str, FileStamp]:
         """Return the newest settled version of each name in one directory (``""`` for the root)."""
-        with reading(self._journal.engine) as connection:
+        with self._journal.reading() as connection:
             return known_in(connection, root, directory)
 
     def unsettled(self, root: str) -> Sequence[str]:
