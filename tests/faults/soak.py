@@ -21,10 +21,8 @@ from tests.faults.stand import Stand
 
 AHEAD = 1000  #: images written and not yet measured
 TENTHS = 10  #: of all images; the first is for warming up
-EARLY, LATE = (
-    slice(1, 4),
-    slice(7, 10),
-)  #: tenths whose middle costs are compared: one may have a busy neighbour
+EARLY, LATE = slice(1, 4), slice(7, 10)  #: tenths whose middle costs are compared
+YARDSTICK = 60_000  #: steps, some 5 ms: nothing beside what the daemon does between two looks
 STALL_S = 60.0
 POLL_S = 0.2
 MOST_GROWTH = 1.05  #: of memory and descriptors
@@ -37,6 +35,7 @@ class Mark:
 
     images: int
     cpu_s: float
+    yardstick_ms: float  #: what the same small work of our own took meanwhile: how fast the machine was
     rss_mb: float
     descriptors: int
     journal_mb: float
@@ -48,6 +47,7 @@ class Soak:
         self._stand = Stand(base)
         self._images = images
         self._written = 0
+        self._yardsticks_ms: list[float] = []
 
     def run(self) -> list[Mark]:
         self._stand.start()
@@ -67,6 +67,7 @@ class Soak:
             if time.monotonic() - since > STALL_S:
                 raise TimeoutError(f"no image in {STALL_S:g} s; the log: {self._stand.site.log}")
             self._write_until(min(goal, done + AHEAD))
+            self._yardsticks_ms.append(yardstick_ms())
             time.sleep(POLL_S)
         return self._mark(done)
 
@@ -83,26 +84,39 @@ class Soak:
         self._written = max(self._written, goal)
 
     def _mark(self, done: int) -> Mark:
+        self._yardsticks_ms.append(yardstick_ms())
         daemon = psutil.Process(self._stand.pid)
         family = [daemon, *daemon.children()]
         mark = Mark(
             images=done,
             cpu_s=sum(_spent_s(process) for process in family),
+            yardstick_ms=median(self._yardsticks_ms),
             rss_mb=sum(process.memory_info().rss for process in family) / 1e6,
             descriptors=_least_descriptors(family),
             journal_mb=_size_mb(self._stand.site.state_dir),
         )
+        self._yardsticks_ms.clear()
+        shares_mb = " + ".join(f"{process.memory_info().rss / 1e6:.0f}" for process in family)
         self._say(
-            f"{mark.images} images: {mark.rss_mb:.0f} MB, {mark.descriptors} descriptors, "
-            f"{mark.cpu_s:.0f} s of processor, journal {mark.journal_mb:.0f} MB"
+            f"{mark.images} images: {shares_mb} MB, {mark.descriptors} descriptors, {mark.cpu_s:.0f} s of "
+            f"processor, journal {mark.journal_mb:.0f} MB, yardstick {mark.yardstick_ms:.2f} ms"
         )
         return mark
 
 
+def yardstick_ms() -> float:
+    """Return the processor time of work that never changes; the speed of a machine does, within minutes."""
+    start = time.process_time()
+    for number in range(YARDSTICK):
+        str(number)
+    return 1000 * (time.process_time() - start)
+
+
 def report(marks: Sequence[Mark]) -> dict[str, Any]:
-    """Compare the late part of a run with its early part."""
+    """Compare the late part of a run with its early part; costs as if the machine's speed had not changed."""
     begin, end = marks[1], marks[-1]
-    costs_ms = [_cost_ms(before, after) for before, after in pairwise(marks)]
+    usual_ms = median(mark.yardstick_ms for mark in marks[1:])
+    costs_ms = [_cost_ms(before, after) * usual_ms / after.yardstick_ms for before, after in pairwise(marks)]
     early_ms, late_ms = median(costs_ms[EARLY]), median(costs_ms[LATE])
     return {
         "images": end.images,
@@ -113,6 +127,7 @@ def report(marks: Sequence[Mark]) -> dict[str, Any]:
         "cpu_ms_per_image_early": round(early_ms, 2),
         "cpu_ms_per_image_late": round(late_ms, 2),
         "cpu_ms_per_image_by_tenths": [round(cost_ms, 2) for cost_ms in costs_ms],
+        "yardstick_ms_by_tenths": [round(mark.yardstick_ms, 2) for mark in marks[1:]],
         "journal_mb": round(end.journal_mb, 1),
         "journal_kb_per_image": round(1000 * end.journal_mb / end.images, 2),
         "steady": (
