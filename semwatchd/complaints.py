@@ -25,6 +25,8 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
         "string_pattern_mismatch": "{given} is not allowed (allowed: what matches {pattern})",
         "string_too_short": "must not be empty",
         "too_short": "must not be empty",
+        "too_long": "has too many entries (allowed: {max_length})",
+        "multiple_of": "{given} is not allowed (allowed: multiples of {multiple_of})",
         "string_too_long": "is too long (allowed: at most {max_length} characters)",
         "greater_than": _OUT_OF_RANGE,
         "greater_than_equal": _OUT_OF_RANGE,
@@ -64,7 +66,8 @@ def complaint(detail: ErrorDetails, field: FieldInfo | None) -> str:
     given = _given(detail["input"])
     sentence = _SENTENCES.get(detail["type"])
     if sentence is not None:
-        return sentence.format(given=given, bounds=_bounds(field), **detail.get("ctx", {}))
+        broken = detail.get("ctx", {})
+        return sentence.format(given=given, bounds=_bounds(field) or _bound(broken), **broken)
     wanted = next((words for start, words in _MUST_BE.items() if detail["type"].startswith(start)), None)
     return f"must be {wanted}, not {given}" if wanted else f"{detail['msg']}, not {given}"
 
@@ -92,3 +95,8 @@ def _bounds(field: FieldInfo | None) -> str:
         if hasattr(limit, name)
     ]
     return " and ".join(said)
+
+
+def _bound(broken: Mapping[str, Any]) -> str:
+    """Say which limit was broken by an entry of a list, whose limits the setting itself does not know."""
+    return " and ".join(f"{words} {broken[name]:g}" for name, words in _BOUNDS.items() if name in broken)

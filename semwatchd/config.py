@@ -27,7 +27,7 @@ from semwatchd.core.plan import Plan
 from semwatchd.engine.relay import RelaySettings
 from semwatchd.engine.settings import AuditSettings, QueueSettings, RetentionSettings, WorkerSettings
 from semwatchd.engine.watched import WatchSettings, overlapping_roots
-from semwatchd.pipeline.settings import PlanSettings, RegistrationSettings, plan_from
+from semwatchd.pipeline.settings import PlanDepthSettings, PlanSettings, RegistrationSettings, plan_from
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -251,6 +251,8 @@ def _section(loc: Sequence[int | str]) -> type[BaseModel]:
             return FileDropSettings
         case ["plans", _, "registration", _, *_]:
             return RegistrationSettings
+        case ["plans", _, "depth", _, *_]:
+            return PlanDepthSettings
         case [section, _, *_] if section in SECTIONS:
             return SECTIONS[str(section)]
         case _:

@@ -1,4 +1,4 @@
-"""A plan: the named set of stages an image goes through, and the picture it is compared with."""
+"""A plan: the stages an image goes through, what it is compared with, and where its depth is asked for."""
 
 from __future__ import annotations
 
@@ -11,14 +11,25 @@ from functools import cached_property
 MEASUREMENT_VERSION = 2
 
 #: What came later leaves the hash of plans that do not use it as it was.
-_CAME_LATER = {"method": "weighted", "against": "golden"}
+_CAME_LATER = {"method": "weighted", "against": "golden", "depth": None}
 
 DEFAULT_STAGES = ("intensity", "sharpness", "spectrum", "scan", "registration")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthPlan:
+    """Which part of a picture a network tells the depth of, and which network that is."""
+
+    where: str = "centre"  #: or "whole", "region", "grid"
+    size_px: int = 256  #: side of the centre's crop, or of each crop of a grid
+    region: tuple[int, int, int, int] | None = None  #: left, top, width, height, px
+    grid: tuple[int, int] = (2, 2)  #: rows and columns of crops
+    weights_sha256: str | None = None  #: of the network, so that another one makes another plan
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Stages and reference. Two plans with the same content have the same hash, whatever their name."""
+    """Stages, reference, depth. Two plans with the same content have the same hash, whatever their name."""
 
     name: str = "default"
     stages: tuple[str, ...] = DEFAULT_STAGES
@@ -26,6 +37,7 @@ class Plan:
     reference_sha256: str | None = None  #: of the reference's bytes, so a changed picture is a changed plan
     method: str = "weighted"  #: how the shift is found, or "phase_correlation"
     against: str = "golden"  #: what it is measured against: the reference, "first_of_lot" or "previous"
+    depth: DepthPlan | None = None  #: None: no network is asked
 
     @cached_property
     def plan_hash(self) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from semwatchd.core.plan import Plan
+from semwatchd.core.plan import DepthPlan, Plan
 
 StageName = Literal[
     "intensity", "sharpness", "spectrum", "scan", "registration", "drift", "similarity", "features"
@@ -36,8 +36,52 @@ class RegistrationSettings(BaseModel):
     ] = "golden"
 
 
+LEAST_SIDE_PX = 16  # no network tells anything of less
+Corner = Annotated[int, Field(ge=0, le=1_000_000)]
+Side = Annotated[int, Field(ge=LEAST_SIDE_PX, le=1_000_000)]
+Count = Annotated[int, Field(ge=1, le=8)]
+
+
+class PlanDepthSettings(BaseModel):
+    """Which part of each picture a network tells the depth of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    where: Annotated[
+        Literal["centre", "whole", "region", "grid"],
+        Field(description="A square in the middle, all of it, one named region, or a grid of squares."),
+    ] = "centre"
+    size_px: Annotated[
+        int,
+        Field(ge=64, le=2048, multiple_of=16, description="Side of the square, or of each one of a grid."),
+    ] = 256
+    region: Annotated[
+        tuple[Corner, Corner, Side, Side] | None,
+        Field(description="Left, top, width and height in px, without the info bar."),
+    ] = None
+    grid: Annotated[
+        tuple[Count, Count], Field(description="Rows and columns of squares, spread over the picture.")
+    ] = (2, 2)
+
+    @model_validator(mode="after")
+    def _nothing_without_effect(self) -> Self:
+        for key in ("size_px", "region", "grid"):
+            if key in self.model_fields_set and self.where not in MEANT_FOR[key]:
+                raise ValueError(
+                    f"{key} has no effect with where = {self.where!r}; leave it out, or write "
+                    f"where = {' or '.join(map(repr, MEANT_FOR[key]))}"
+                )
+        if self.where == "region" and self.region is None:
+            raise ValueError("where = 'region' needs region = [left, top, width, height] in px")
+        return self
+
+
+#: Where each key of the depth has a meaning.
+MEANT_FOR = {"size_px": ("centre", "grid"), "region": ("region",), "grid": ("grid",)}
+
+
 class PlanSettings(BaseModel):
-    """A named set of stages, and the picture every image is compared with."""
+    """A named set of stages, the picture every image is compared with, and where its depth is asked for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,6 +95,10 @@ class PlanSettings(BaseModel):
     registration: Annotated[
         RegistrationSettings, Field(description="How the shift is found, and against what.")
     ] = RegistrationSettings()
+    depth: Annotated[
+        PlanDepthSettings | None,
+        Field(description="Where a network tells the depth of each picture; none: nowhere."),
+    ] = None
 
     @model_validator(mode="after")
     def _one_reference(self) -> Self:
@@ -63,8 +111,13 @@ class PlanSettings(BaseModel):
         return self
 
 
-def plan_from(name: str, settings: PlanSettings) -> Plan:
+def plan_from(name: str, settings: PlanSettings, weights_sha256: str | None = None) -> Plan:
     """Make the plan. Its hash covers the reference's bytes, so a new picture is a new plan.
+
+    Parameters
+    ----------
+    weights_sha256
+        Of the network that tells the depth, where the plan asks for any; another network is a new plan too.
 
     Raises
     ------
@@ -72,9 +125,25 @@ def plan_from(name: str, settings: PlanSettings) -> Plan:
         The reference cannot be read.
     """
     how = settings.registration
-    plan = Plan(name=name, stages=settings.stages, method=how.method, against=how.against)
+    plan = Plan(
+        name=name,
+        stages=settings.stages,
+        method=how.method,
+        against=how.against,
+        depth=_depth_from(settings.depth, weights_sha256) if settings.depth else None,
+    )
     if settings.reference is None:
         return plan
     reference_sha256 = hashlib.sha256(settings.reference.read_bytes()).hexdigest()
     path = str(settings.reference.absolute())
     return replace(plan, reference=path, reference_sha256=reference_sha256)
+
+
+def _depth_from(settings: PlanDepthSettings, weights_sha256: str | None) -> DepthPlan:
+    return DepthPlan(
+        where=settings.where,
+        size_px=settings.size_px,
+        region=settings.region,
+        grid=settings.grid,
+        weights_sha256=weights_sha256,
+    )

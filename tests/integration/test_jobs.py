@@ -43,7 +43,7 @@ from semwatchd.core.job import (
     Outcome,
 )
 from semwatchd.core.lanes import AGED_S
-from semwatchd.core.plan import Plan
+from semwatchd.core.plan import DepthPlan, Plan
 from semwatchd.core.ports import Ending, JobOrder, RenderedEvent, Verdict
 from semwatchd.engine.collector import judge
 from semwatchd.engine.settings import RetentionSettings
@@ -447,6 +447,21 @@ def test_the_newest_place_of_a_reference_is_the_one_that_is_read(tmp_path: Path)
         store.add(an_order(old))
         store.add(an_order(new))
         assert [job.plan for job in claimed(store)] == [new, new]
+
+
+@pytest.mark.parametrize(
+    "depth",
+    [
+        DepthPlan(where="region", region=(1, 2, 30, 40), weights_sha256="cc"),
+        DepthPlan(where="grid", size_px=64, grid=(3, 1)),
+    ],
+)
+def test_a_plan_with_depth_comes_back_as_it_was(tmp_path: Path, depth: DepthPlan) -> None:
+    plan = Plan(depth=depth)
+    with real(tmp_path) as store:
+        store.add(an_order(plan))
+        (job,) = claimed(store)
+    assert (job.plan, job.plan.plan_hash) == (plan, plan.plan_hash)
 
 
 def forgettable(folder: Path, images: Path, before_time: float) -> set[int]:

@@ -69,6 +69,10 @@ def watch(**more: object) -> dict[str, Any]:
     return {"watch": [{"root": "/data/sem1", "tool": "SEM-1"} | more]}
 
 
+def depth(**settings: object) -> dict[str, Any]:
+    return {"plans": {"default": {"depth": settings}}}
+
+
 def test_the_defaults_are_a_configuration() -> None:
     config = check_config({})
     assert config.watch == ()
@@ -139,7 +143,33 @@ def test_three_mistakes_are_named_with_path_and_allowed_values(tmp_path: Path) -
         (
             {"plans": {"default": {"stage": []}}},
             "plans.default.stage",
-            "(allowed: reference, registration, stages)",
+            "(allowed: depth, reference, registration, stages)",
+        ),
+        (
+            depth(where="here"),
+            "plans.default.depth.where",
+            "(allowed: 'centre', 'whole', 'region' or 'grid')",
+        ),
+        (depth(size=64), "plans.default.depth.size", "(allowed: grid, region, size_px, where)"),
+        (depth(size_px=32), "plans.default.depth.size_px", "(allowed: at least 64 and at most 2048)"),
+        (depth(size_px=100), "plans.default.depth.size_px", "(allowed: multiples of 16)"),
+        (depth(grid=[1, 2]), "plans.default.depth", "leave it out, or write where = 'grid'"),
+        (depth(where="whole", size_px=64), "plans.default.depth", "or write where = 'centre' or 'grid'"),
+        (depth(where="region"), "plans.default.depth", "needs region = [left, top, width, height] in px"),
+        (
+            depth(where="region", region=[0, 0, 64, 8]),
+            "plans.default.depth.region.3",
+            "8 is out of range (allowed: at least 16)",
+        ),
+        (
+            depth(where="region", region=[0, 0, 64, 64, 1]),
+            "plans.default.depth.region",
+            "has too many entries (allowed: 4)",
+        ),
+        (
+            depth(where="grid", grid=[9, 1]),
+            "plans.default.depth.grid.0",
+            "9 is out of range (allowed: at most 8)",
         ),
         ({"destinations": [{"name": "a"}]}, "destinations.0", "has no kind"),
         ({"destinations": [{"kind": "ftp"}]}, "destinations.0", "unknown kind 'ftp' (allowed: 'http', 'f"),

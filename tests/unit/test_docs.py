@@ -28,7 +28,7 @@ from semwatchd.engine.relay import RelaySettings
 from semwatchd.engine.settings import AuditSettings, QueueSettings, RetentionSettings, WorkerSettings
 from semwatchd.engine.watched import WatchSettings
 from semwatchd.pipeline.handbook import measurements_page
-from semwatchd.pipeline.settings import PlanSettings, RegistrationSettings
+from semwatchd.pipeline.settings import PlanDepthSettings, PlanSettings, RegistrationSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -40,6 +40,7 @@ SECTIONS: Mapping[str, tuple[type[BaseModel], ...]] = {
     "`[[watch]]`": (WatchSettings,),
     "`[plans.NAME]`": (PlanSettings,),
     "`[plans.NAME.registration]`": (RegistrationSettings,),
+    "`[plans.NAME.depth]`": (PlanDepthSettings,),
     "`[workers]`": (WorkerSettings,),
     "`[queue]`": (QueueSettings,),
     "`[audit]`": (AuditSettings,),

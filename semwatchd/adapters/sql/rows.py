@@ -14,7 +14,7 @@ from semwatchd.adapters.sql import tables
 from semwatchd.adapters.sql.prepared import Prepared
 from semwatchd.core.job import Context, Job, Lane
 from semwatchd.core.paths import unescape
-from semwatchd.core.plan import Plan
+from semwatchd.core.plan import DepthPlan, Plan
 
 CONTEXT_FIELDS = ("tool", "lot", "wafer", "slot", "step", "recipe")
 
@@ -46,7 +46,15 @@ def shallow(noun: Any) -> dict[str, Any]:  # noqa: ANN401 — any dataclass
 def plan_of(document: str) -> Plan:
     """Rebuild a plan from its row."""
     fields = json.loads(document)
-    return Plan(**fields | {"stages": tuple(fields["stages"])})
+    depth = fields.get("depth")
+    nouns = {"stages": tuple(fields["stages"]), "depth": None if depth is None else _depth_plan_of(depth)}
+    return Plan(**fields | nouns)
+
+
+def _depth_plan_of(fields: dict[str, Any]) -> DepthPlan:
+    """Rebuild its tuples; JSON knows lists only."""
+    rebuilt: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    return DepthPlan(**rebuilt)
 
 
 class JobRow(NamedTuple):

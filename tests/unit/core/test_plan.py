@@ -6,10 +6,20 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from semwatchd.core.plan import DEFAULT_STAGES, Plan
+from semwatchd.core.plan import DEFAULT_STAGES, DepthPlan, Plan
 from semwatchd.pipeline.settings import USUAL_STAGES, PlanSettings, plan_from
 
 PLAN = Plan(reference="/ref/golden.tif", reference_sha256="aa")
+
+DEPTHS = (
+    DepthPlan(),
+    DepthPlan(size_px=64),
+    DepthPlan(where="whole"),
+    DepthPlan(where="region", region=(1, 2, 30, 40)),
+    DepthPlan(where="grid"),
+    DepthPlan(where="grid", grid=(1, 2)),
+    DepthPlan(weights_sha256="cc"),
+)
 
 
 def test_the_hash_covers_what_can_change_a_number() -> None:
@@ -20,6 +30,7 @@ def test_the_hash_covers_what_can_change_a_number() -> None:
         replace(PLAN, reference_sha256="bb"),
         replace(PLAN, method="phase_correlation"),
         replace(PLAN, against="previous"),
+        *(replace(PLAN, depth=depth) for depth in DEPTHS),
     ]
     assert len({plan.plan_hash for plan in changed}) == len(changed)
     same = [replace(PLAN, name="other"), replace(PLAN, reference="/moved/golden.tif")]
@@ -43,3 +54,11 @@ def test_a_plan_compares_with_one_kind_of_reference(tmp_path: Path) -> None:
     assert (plan.method, plan.against, plan.reference) == ("phase_correlation", "golden", str(golden))
     with pytest.raises(ValidationError, match="leave one of them out"):
         PlanSettings.model_validate({"reference": golden, "registration": {"against": "previous"}})
+
+
+def test_where_the_depth_is_asked_for_comes_from_the_settings() -> None:
+    settings = PlanSettings.model_validate({"depth": {"where": "grid", "size_px": 128, "grid": [3, 1]}})
+    plan = plan_from("holes", settings, weights_sha256="cc")
+    assert plan.depth == DepthPlan(where="grid", size_px=128, grid=(3, 1), weights_sha256="cc")
+    assert plan_from("holes", PlanSettings(), weights_sha256="cc") == Plan(name="holes")
+    assert plan_from("default", PlanSettings.model_validate({"depth": {}})) == Plan(depth=DepthPlan())
