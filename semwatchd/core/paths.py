@@ -30,6 +30,11 @@ def one_line(text: str) -> str:
     return text if text.isascii() and text.isprintable() else _UNSHOWABLE.sub(_written_out, text)
 
 
+def nameable(text: str) -> str:
+    """Put ``_`` for what cannot be shown, for names of files of our own."""
+    return _UNSHOWABLE.sub("_", text)
+
+
 def _written_out(match: re.Match[str]) -> str:
     code = ord(match.group())
     if code < 0x80:

@@ -55,12 +55,25 @@ def _widened(values: Sequence[float]) -> tuple[float, float]:
     return max(0.0, low - margin), high + margin
 
 
-def outside(found: Mapping[str, float], allowed: Mapping[str, Range]) -> tuple[str, ...]:
-    """Say of each trait that lies outside its range how far; what has no range is not judged."""
+def outside(found: Sequence[Mapping[str, float]], allowed: Mapping[str, Range]) -> tuple[str, ...]:
+    """Say of each trait that lies outside its range how far; what has no range is not judged.
+
+    Parameters
+    ----------
+    found
+        Traits of each part of a picture; of several that stray the farthest is named.
+    """
     return tuple(
-        f"out of domain: {name} {value:.3g}, in training {low:.3g} to {high:.3g}"
-        for name, value in found.items()
-        if name in allowed
-        for low, high in [allowed[name]]
-        if not low <= value <= high
+        f"out of domain: {name} {_farthest(strays, low, high):.3g}{_share(strays, found)}, "
+        f"in training {low:.3g} to {high:.3g}"
+        for name, (low, high) in allowed.items()
+        if (strays := [each[name] for each in found if name in each and not low <= each[name] <= high])
     )
+
+
+def _farthest(values: Sequence[float], low: float, high: float) -> float:
+    return max(values, key=lambda value: max(low - value, value - high))
+
+
+def _share(strays: Sequence[float], found: Sequence[object]) -> str:
+    return f" in {len(strays)} of {len(found)} parts" if len(found) > 1 else ""

@@ -20,7 +20,6 @@ from semwatchd.core.files import write_whole
 from semwatchd.models.networks import MIDDLE, Architecture, UnknownArchitectureError, build
 
 FORMAT = 1
-SHIPPED = Path(__file__).parent / "weights" / "depth.safetensors"  # what comes with semwatchd
 
 
 class UnusableWeightsError(EnvironmentFault):

@@ -14,6 +14,7 @@ GREY = "g.l."
 GREY2 = "g.l.²"
 POWER = "g.l.² px²"
 FREQUENCY = "cycles/px"
+MOST_NM = 255  # a network's scale ends there
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +252,31 @@ _SIMILARITY = (
         "Size of the content over its size in the reference; found from 0.99 to 1.01. `null` likewise.",
     ),
     Measurement("similarity.scale_sigma", "1", 0, None, "One standard deviation of it."),
+)
+
+#: No stage's: a network says them of what the plan shows it.
+DEPTH = (
+    Measurement("depth.median_nm", "nm", 0, MOST_NM, "Median depth below the pattern's top."),
+    Measurement("depth.p05_nm", "nm", 0, MOST_NM, "5th percentile."),
+    Measurement("depth.p95_nm", "nm", 0, MOST_NM, "95th percentile."),
+    Measurement(
+        *("depth.level_nm", "nm", 0, MOST_NM),
+        "Depth of the floor: where the deeper of two levels is densest; wide walls do not move it. `null` "
+        "where there are no two levels, or the deeper one is too small to be one.",
+        "Levels are told apart by Otsu 1979, doi:10.1109/TSMC.1979.4310076",
+    ),
+    Measurement(
+        "depth.hole_depth_nm", "nm", 0, MOST_NM, "Floor less top; `null` where one of them is no level."
+    ),
+    Measurement(
+        *("depth.roughness_nm", "nm", 0, None),
+        "Standard deviation of the depth on the floor, without the walls; `null` without a floor.",
+    ),
+    Measurement(
+        *("depth.disagreement_nm", "nm", 0, MOST_NM),
+        "Mean difference from what the network says of the same picture upside down: how far it contradicts "
+        "itself.",
+    ),
 )
 
 CATALOGUE: dict[str, tuple[Measurement, ...]] = {

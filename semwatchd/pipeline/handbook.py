@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semwatchd.pipeline.catalogue import CATALOGUE, Measurement
+from semwatchd.pipeline.catalogue import CATALOGUE, DEPTH, Measurement
 
 INTRODUCTION = """\
 # Measurements
@@ -35,6 +35,11 @@ Power spectrum by Welch's method on Hann-windowed tiles of up to 256 px, which c
 larger one corners and middle are taken. Welch 1967, doi:10.1109/TAU.1967.1161901.
 """,
 }
+
+ABOUT_DEPTH = """\
+Told by a network, where a plan asks for it, over all parts of the picture that the plan names; nm below the
+pattern's top. With a warning `out of domain` they are a guess: [map-depth.md](../how-to/map-depth.md).
+"""
 
 REGISTRATION = """\
 ## Stage `registration`
@@ -70,14 +75,15 @@ LIMITS = """\
 
 def measurements_page() -> str:
     """Markdown, as it stands in ``docs/reference/measurements.md``."""
-    chapters = (_chapter(stage, measured) for stage, measured in CATALOGUE.items())
-    return "\n".join((INTRODUCTION, *chapters, REGISTRATION, LIMITS))
+    stages = (_chapter(f"Stage `{name}`", ABOUT.get(name), which) for name, which in CATALOGUE.items())
+    depth = _chapter("Depth", ABOUT_DEPTH, DEPTH)
+    return "\n".join((INTRODUCTION, *stages, REGISTRATION, depth, LIMITS))
 
 
-def _chapter(stage: str, measured: tuple[Measurement, ...]) -> str:
-    about = f"{ABOUT[stage]}\n" if stage in ABOUT else ""
+def _chapter(title: str, about: str | None, measured: tuple[Measurement, ...]) -> str:
+    paragraph = f"{about}\n" if about else ""
     rows = "\n".join(_row(measurement) for measurement in measured)
-    return f"## Stage `{stage}`\n\n{about}| Name | Unit | Range | What it is |\n|---|---|---|---|\n{rows}\n"
+    return f"## {title}\n\n{paragraph}| Name | Unit | Range | What it is |\n|---|---|---|---|\n{rows}\n"
 
 
 def _row(measurement: Measurement) -> str:

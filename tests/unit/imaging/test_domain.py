@@ -24,7 +24,7 @@ def learned() -> dict[str, tuple[float, float]]:
 
 
 def share_outside(pictures: list[Grey], learned: dict[str, tuple[float, float]]) -> float:
-    return float(np.mean([bool(outside(traits(picture), learned)) for picture in pictures]))
+    return float(np.mean([bool(outside([traits(picture)], learned)) for picture in pictures]))
 
 
 def test_pictures_of_the_same_tool_are_inside_whatever_their_size(
@@ -51,7 +51,7 @@ def test_another_microscope_is_noticed(learned: dict[str, tuple[float, float]]) 
 def test_what_changed_is_named(
     change: Callable[[Grey], Any], trait: str, learned: dict[str, tuple[float, float]]
 ) -> None:
-    warnings = outside(traits(change(frames(Track.A, 2, 1)[0])), learned)
+    warnings = outside([traits(change(frames(Track.A, 2, 1)[0]))], learned)
     assert any(warning.startswith(f"out of domain: {trait} ") for warning in warnings)
 
 
@@ -63,6 +63,12 @@ def test_the_traits_do_not_depend_on_how_many_bits_hold_the_picture() -> None:
 
 
 def test_what_has_no_range_is_not_judged() -> None:
-    assert outside({"level": 3.0, "contrast": 4.0}, {"contrast": [1, 5]}) == ()
-    (warning,) = outside({"level": 3.0, "contrast": 4.0}, {"contrast": [4.5, 5]})
+    assert outside([{"level": 3.0, "contrast": 4.0}], {"contrast": [1, 5]}) == ()
+    (warning,) = outside([{"level": 3.0, "contrast": 4.0}], {"contrast": [4.5, 5]})
     assert warning == "out of domain: contrast 4, in training 4.5 to 5"
+
+
+def test_of_several_parts_the_farthest_is_named_and_how_many_stray() -> None:
+    found = [{"level": level} for level in (100.0, 90.0, 150.0, 140.0)] + [{"contrast": 9.0}]
+    (warning,) = outside(found, {"level": [95, 130]})
+    assert warning == "out of domain: level 150 in 3 of 5 parts, in training 95 to 130"

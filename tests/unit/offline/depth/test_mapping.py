@@ -11,10 +11,9 @@ import pytest
 import tifffile
 
 from semwatchd.core.errors import EnvironmentFault
-from semwatchd.core.image import ImageFacts, SemImage
 from semwatchd.core.paths import unescape
-from semwatchd.offline.depth import mapping
-from semwatchd.offline.depth.mapping import _doubts, make_maps, mapping_order
+from semwatchd.models import shipped
+from semwatchd.offline.depth.mapping import make_maps, mapping_order
 from semwatchd.offline.depth.orders import MappingOrder, carry_out
 from semwatchd.offline.writers import tiff_bytes
 from tests.depth_data import save_a_model
@@ -71,14 +70,6 @@ def test_what_is_unlike_the_training_is_said(tmp_path: Path) -> None:
         assert f"out of domain: {words}" in said
 
 
-@pytest.mark.parametrize(("pixel_size_nm", "count"), [(1.5, 0), (1.6, 0), (5.0, 1), (0.5, 1), (None, 1)])
-def test_another_pixel_size_than_in_training_is_said(pixel_size_nm: float | None, count: int) -> None:
-    facts = ImageFacts(
-        width=48, height=72, dtype="uint8", pages=1, compression=None, sha256="", pixel_size_nm=pixel_size_nm
-    )
-    assert len(list(_doubts(1.5, SemImage(pixels=np.zeros((72, 48), np.uint8), facts=facts)))) == count
-
-
 def test_float_pictures_are_taken_for_grey_levels_and_that_is_said(tmp_path: Path) -> None:
     (record,) = mapped(tmp_path, write_picture(tmp_path / "a.tif", dtype="float32"))
     assert any("float picture" in warning for warning in record["warnings"])
@@ -100,7 +91,7 @@ def test_a_name_as_long_as_a_name_can_be_leaves_room_for_more(tmp_path: Path, na
 
 
 def test_without_weights_it_is_said_how_to_get_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mapping, "SHIPPED", tmp_path / "none")
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path / "none")
     with pytest.raises(EnvironmentFault, match="semwatchd train depth"):
         make_maps(MappingOrder(images=(), out=str(tmp_path)))
 
