@@ -21,9 +21,10 @@ from semwatchd.adapters.mes.http import HttpMes, HttpSettings
 from semwatchd.adapters.mes.payload import render_result
 from semwatchd.adapters.reserve import ReserveFile
 from semwatchd.adapters.sql.identity import ForeignJournalError, require_own
-from semwatchd.adapters.sql.jobs import SqlJobStore, recover
+from semwatchd.adapters.sql.jobs import SqlJobStore
 from semwatchd.adapters.sql.journal import DISK_FULL, Journal, open_engine, reading
 from semwatchd.adapters.sql.outbox import SqlOutbox
+from semwatchd.adapters.sql.recovery import recover
 from semwatchd.adapters.sql.repair import mend_at_start
 from semwatchd.adapters.sql.schema import prepare_journal
 from semwatchd.config import Config, Destination
@@ -265,8 +266,14 @@ def _dispatcher(
             relay.wake()
 
     def render(result: Result) -> tuple[RenderedEvent, ...]:
-        detected_at = result.job.detected_at
-        return (render_result(result, site=config.site, finished_at=time.time(), detected_at=detected_at),)
+        event = render_result(
+            result,
+            site=config.site,
+            finished_at=time.time(),
+            detected_at=result.job.detected_at,
+            revision=result.job.revision + 1,
+        )
+        return (event,)
 
     def on_error(error: BaseException) -> None:
         around.crew.death("journal change", error)

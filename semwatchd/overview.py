@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from semwatchd.adapters.prometheus import GaugeSnapshot, WorkerGauges
 from semwatchd.adapters.sql.journal import reading
-from semwatchd.adapters.sql.queries import MOVING_JOBS, OpenCounts, open_counts
+from semwatchd.adapters.sql.queries import MEASURED_JOBS, MOVING_JOBS, OpenCounts, open_counts
 from semwatchd.adapters.sql.stuck import stuck_jobs
 from semwatchd.config import Config
 from semwatchd.core.job import DeliveryState, JobState
@@ -123,7 +123,7 @@ class Overview:
     def queued(self) -> int:
         """Images that are complete and not yet measured."""
         return (
-            sum(count for state, count in self._counts.jobs.items() if state in MOVING_JOBS)
+            sum(count for state, count in self._counts.jobs.items() if state in MOVING_JOBS - MEASURED_JOBS)
             if self._counts
             else 0
         )

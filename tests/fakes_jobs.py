@@ -23,6 +23,10 @@ from semwatchd.core.ports import Ending, RenderedEvent
 
 T = TypeVar("T")
 
+WITH_THE_NETWORK = {JobState.GPU_QUEUED, JobState.GPU_RUNNING}
+UNDER_WAY = WITH_THE_NETWORK | {JobState.CPU_RUNNING}
+STANDS_FOR_NOTHING = {JobState.DUPLICATE, JobState.CANCELLED}
+
 
 @dataclass(slots=True)
 class JobRow:
@@ -30,6 +34,7 @@ class JobRow:
     state: JobState = JobState.QUEUED
     not_before: float = 0.0
     sha256: str | None = None
+    reason: str | None = None
     error_class: ErrorClass | None = None
     duplicate_of: int | None = None
     result: Result | None = None
@@ -92,23 +97,55 @@ class MemoryJobStore:
         return [*manual[:limit], *live[:of_live], *backfill[:of_backfill]]
 
     def finish(self, ending: Ending) -> Future[JobState | None]:
-        done = ending.outcome.job
-        row = self.rows[done.id]
-        if row.state is not JobState.CPU_RUNNING or row.job.attempt != done.attempt:
+        row = self._of_attempt(ending.outcome.job, UNDER_WAY)
+        if row is None:
             return _done(None)
         match ending.outcome:
             case Result() as result:
-                self._store(row, result, ending)
+                self._store(row, result, ending.state, ending.events)
             case Failure() as failure:
                 self._set_aside(row, failure, ending)
         return _done(row.state)
 
+    def seat(self, jobs: Sequence[Job]) -> Future[None]:
+        self._move(jobs, {JobState.CPU_RUNNING, JobState.GPU_RUNNING}, JobState.GPU_QUEUED)
+        return _done(None)
+
+    def show(self, jobs: Sequence[Job]) -> Future[None]:
+        self._move(jobs, {JobState.GPU_QUEUED}, JobState.GPU_RUNNING)
+        return _done(None)
+
+    def report(self, result: Result, events: Sequence[RenderedEvent]) -> Future[bool]:
+        row = self._of_attempt(result.job, WITH_THE_NETWORK)
+        if row is not None:
+            self._store(row, result, row.state, events)
+        return _done(row is not None and row.state in WITH_THE_NETWORK)
+
+    def reclaim_owed(self, limit: int) -> Future[int]:
+        owed = [row for _, row in sorted(self.rows.items()) if row.state is JobState.CPU_DONE][:limit]
+        for row in owed:
+            row.state, row.not_before, row.error_class, row.reason = JobState.QUEUED, self.now, None, None
+            row.job = replace(row.job, attempt=0)
+        return _done(len(owed))
+
+    def owed(self) -> Future[int]:
+        return _done(sum(row.state is JobState.CPU_DONE for row in self.rows.values()))
+
+    def _of_attempt(self, job: Job, states: Collection[JobState]) -> JobRow | None:
+        row = self.rows[job.id]
+        return row if row.state in states and row.job.attempt == job.attempt else None
+
+    def _move(self, jobs: Sequence[Job], states: Collection[JobState], to: JobState) -> None:
+        for row in (self._of_attempt(job, states) for job in jobs):
+            if row is not None:
+                row.state = to
+
     def give_back(self, jobs: Sequence[Job]) -> Future[None]:
         self.given_back += jobs
         for job in jobs:
-            row = self.rows[job.id]
-            if row.state is JobState.CPU_RUNNING and row.job.attempt == job.attempt:
-                row.state, row.job = JobState.QUEUED, replace(job, attempt=job.attempt - 1)
+            row = self._of_attempt(job, {JobState.CPU_RUNNING})
+            if row is not None:
+                row.state, row.job = JobState.QUEUED, replace(row.job, attempt=job.attempt - 1)
         return _done(None)
 
     def requeue(self, number: int) -> None:
@@ -120,27 +157,34 @@ class MemoryJobStore:
     def restart(self, begun: Collection[tuple[int, int]] = ()) -> None:
         self.turn = 0
         for row in self.rows.values():
-            if row.state is not JobState.CPU_RUNNING:
-                continue
-            if (row.job.id, row.job.attempt) not in begun:
+            if row.state in WITH_THE_NETWORK and row.job.revision:
+                row.state = JobState.CPU_DONE
+            elif row.state in WITH_THE_NETWORK or (
+                row.state is JobState.CPU_RUNNING and (row.job.id, row.job.attempt) not in begun
+            ):
                 row.state, row.job = JobState.QUEUED, replace(row.job, attempt=row.job.attempt - 1)
-            else:
+            elif row.state is JobState.CPU_RUNNING:
                 worn_out = row.job.attempt >= MAX_ATTEMPTS
-                row.state = JobState.QUARANTINED if worn_out else JobState.QUEUED
+                given_up = JobState.STORED if row.job.revision else JobState.QUARANTINED
+                row.state = given_up if worn_out else JobState.QUEUED
 
     def state(self, number: int) -> JobState:
         return self.rows[number].state
 
-    def _store(self, row: JobRow, result: Result, ending: Ending) -> None:
+    def _store(self, row: JobRow, result: Result, state: JobState, events: Sequence[RenderedEvent]) -> None:
+        if row.job.revision and row.sha256 != result.facts.sha256:
+            row.state, row.reason = JobState.STORED, "other bytes"
+            return
         row.sha256 = result.facts.sha256
         twin = self._twin(row)
-        if twin is not None and twin.state is JobState.STORED:
+        if twin is not None and twin.state is not JobState.QUARANTINED:
             row.state, row.duplicate_of = JobState.DUPLICATE, twin.job.id
             return
         if twin is not None:
             twin.state = JobState.CANCELLED
-        row.state, row.result = JobState.STORED, result
-        self.outbox += [(row.job.id, event) for event in ending.events]
+        row.state, row.result = state, result
+        row.job = replace(row.job, revision=row.job.revision + bool(events))
+        self.outbox += [(row.job.id, event) for event in events]
 
     def _set_aside(self, row: JobRow, failure: Failure, ending: Ending) -> None:
         if ending.state is JobState.QUARANTINED:
@@ -150,7 +194,7 @@ class MemoryJobStore:
                 row.state, row.duplicate_of = JobState.DUPLICATE, twin.job.id
                 return
         row.state, row.not_before = ending.state, ending.not_before
-        row.error_class = failure.error_class
+        row.error_class, row.reason = failure.error_class, failure.reason
         if ending.refund:
             row.job = replace(row.job, attempt=row.job.attempt - 1)
 
@@ -164,7 +208,7 @@ class MemoryJobStore:
             if other is not row
             and other.sha256 == row.sha256
             and other.job.plan.plan_hash == row.job.plan.plan_hash
-            and other.state in {JobState.STORED, JobState.QUARANTINED}
+            and other.state not in STANDS_FOR_NOTHING
         )
         return next(same, None)
 

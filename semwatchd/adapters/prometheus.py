@@ -42,7 +42,7 @@ FINAL_STATES = {
 
 
 #: States whose jobs are counted at every scrape; the others only grow, and have counters.
-SHOWN_STATES = (JobState.QUEUED, JobState.CPU_RUNNING, JobState.RETRY_WAIT, JobState.QUARANTINED)
+SHOWN_STATES = (*(state for state in JobState if state not in FINAL_STATES), JobState.QUARANTINED)
 
 disable_created_metrics()  # type: ignore[no-untyped-call] # else every counter has a second series
 

@@ -31,6 +31,9 @@ class JobState(StrEnum):
 
     QUEUED = "queued"  #: waiting for a worker
     CPU_RUNNING = "cpu_running"  #: claimed for a worker; the attempt is already counted
+    GPU_QUEUED = "gpu_queued"  #: measured; its picture waits to be shown to the network
+    GPU_RUNNING = "gpu_running"  #: its picture is being shown to the network
+    CPU_DONE = "cpu_done"  #: its numbers are stored and reported, its depth is owed
     RETRY_WAIT = "retry_wait"  #: will be queued again at not_before
     STORED = "stored"  #: its result is in the journal
     QUARANTINED = "quarantined"  #: set aside for a person, with evidence
@@ -111,6 +114,7 @@ class Job:
     alone: bool = False  #: nothing may be measured beside it, so that it takes no other job down with it
     detected_at: float | None = None  #: epoch seconds of the first sight of the file
     warnings: tuple[str, ...] = ()  #: what intake already knows, e.g. that the tail is all zero
+    revision: int = 0  #: of the last event that told of it; from 1 on its numbers are known, whatever happens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +128,8 @@ class Result:
     warnings: tuple[str, ...] = ()
     elapsed_ms: Mapping[str, float] = field(default_factory=dict)  #: wall time per stage, and "read"
     cpu_ms: Mapping[str, float] = field(default_factory=dict)  #: processor time, likewise
-    artefacts: tuple[str, ...] = ()  #: paths of files made beside the numbers
+    artefacts: tuple[str, ...] = ()  #: absolute paths of files made beside the numbers
+    weights_sha256: str | None = None  #: of the network that made depth; None where there is no depth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

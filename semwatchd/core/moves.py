@@ -38,6 +38,10 @@ SIGHTING_MOVES = Moves(
     },
 )
 
+#: What has been measured is never set aside: its numbers are known.
+_AFTER_MEASURING = frozenset(
+    {JobState.STORED, JobState.DUPLICATE, JobState.CPU_DONE, JobState.RETRY_WAIT, JobState.QUEUED}
+)
 JOB_MOVES = Moves(
     begins=frozenset({JobState.QUEUED}),
     goes={
@@ -50,8 +54,13 @@ JOB_MOVES = Moves(
                 JobState.RETRY_WAIT,
                 JobState.CANCELLED,
                 JobState.QUEUED,
+                JobState.GPU_QUEUED,
+                JobState.CPU_DONE,
             }
         ),
+        JobState.GPU_QUEUED: _AFTER_MEASURING | {JobState.GPU_RUNNING},
+        JobState.GPU_RUNNING: _AFTER_MEASURING | {JobState.GPU_QUEUED},
+        JobState.CPU_DONE: frozenset({JobState.QUEUED}),
         JobState.RETRY_WAIT: frozenset({JobState.QUEUED}),
         JobState.STORED: frozenset(),
         JobState.QUARANTINED: frozenset({JobState.QUEUED, JobState.CANCELLED}),

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from semwatchd.core.image import SemImage
-from semwatchd.core.job import Context, DeliveryState, ErrorClass, Job, JobState, Lane, Outcome
+from semwatchd.core.job import Context, DeliveryState, ErrorClass, Job, JobState, Lane, Outcome, Result
 from semwatchd.core.naming import NameRules
 from semwatchd.core.plan import Plan
 
@@ -266,7 +266,10 @@ class RenderedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """What becomes of a job after one attempt."""
+    """What becomes of a job after one attempt.
+
+    A Failure that ends as STORED leaves the numbers as they are that the job already has.
+    """
 
     outcome: Outcome
     state: JobState
@@ -282,11 +285,22 @@ class JobStore(Protocol):
     their last attempt, or after one that took too much memory or time. It counts the attempt before the work
     starts. ``finish`` answers the state the job really took:
     DUPLICATE when the same bytes are another job's, None when the outcome is of an older attempt.
+
+    A measured job may wait for its depth. ``seat`` takes it from its worker, or back from a process that
+    never began it; ``show`` records the attempt before its picture is shown. ``report`` stores its numbers
+    and events ahead of its depth; False means that it waits no more, perhaps because it has just become a
+    DUPLICATE. Every ending or report with events raises the job's revision by one. ``reclaim_owed`` queues
+    up to ``limit`` CPU_DONE jobs anew, oldest first, and returns how many; ``owed`` counts them.
     """
 
     def claim(self, limit: int, alone: int) -> Future[Sequence[Job]]: ...
     def finish(self, ending: Ending) -> Future[JobState | None]: ...
     def give_back(self, jobs: Sequence[Job]) -> Future[None]: ...
+    def seat(self, jobs: Sequence[Job]) -> Future[None]: ...
+    def show(self, jobs: Sequence[Job]) -> Future[None]: ...
+    def report(self, result: Result, events: Sequence[RenderedEvent]) -> Future[bool]: ...
+    def reclaim_owed(self, limit: int) -> Future[int]: ...
+    def owed(self) -> Future[int]: ...
 
 
 class Telemetry(Protocol):

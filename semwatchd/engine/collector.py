@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from semwatchd.core.job import LONGEST_RETRY_S, MAX_ATTEMPTS, ErrorClass, Failure, JobState, Outcome, Result
 from semwatchd.core.paths import escape
@@ -13,19 +13,32 @@ from semwatchd.core.ports import Ending, JobStore, Log, RenderedEvent, Telemetry
 RETRY_AFTER_S = (2.0, LONGEST_RETRY_S)  #: after the first and the second failure that was the job's own
 ENVIRONMENT_RETRY_S = LONGEST_RETRY_S  #: how often a disk or share that is away is asked again
 
+_FOR_GOOD = (JobState.QUARANTINED, JobState.CANCELLED)
+
 
 def judge(outcome: Outcome, now: float) -> Ending:
-    """Decide the job's next state. Pure: the events of a result are added by the collector."""
+    """Decide the job's next state. Pure: the events of a result are added by the collector.
+
+    A job whose numbers were already reported, and that fails for good when it is measured again for its
+    depth, is stored as it was.
+    """
     match outcome:
         case Result():
             return Ending(outcome=outcome, state=JobState.STORED)
-        case Failure(file_changed=True):
-            return Ending(outcome=outcome, state=JobState.CANCELLED)
         case Failure():
-            return _judge_failure(outcome, now)
+            ending = _judge_failure(outcome, now)
+            known = outcome.job.revision and ending.state in _FOR_GOOD
+            return _without_depth(outcome) if known else ending
+
+
+def _without_depth(failure: Failure) -> Ending:
+    said = replace(failure, reason=f"no depth: {failure.reason}")
+    return Ending(outcome=said, state=JobState.STORED)
 
 
 def _judge_failure(failure: Failure, now: float) -> Ending:
+    if failure.file_changed:
+        return Ending(outcome=failure, state=JobState.CANCELLED)
     match failure.error_class:
         case ErrorClass.DATA:
             return Ending(outcome=failure, state=JobState.QUARANTINED)

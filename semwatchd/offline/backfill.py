@@ -18,7 +18,7 @@ from semwatchd.adapters.probe import DiskProbe, ignore_lease_signal
 from semwatchd.adapters.scanner import Scanner
 from semwatchd.adapters.silent import SilentTelemetry
 from semwatchd.adapters.sql.journal import Journal, reading
-from semwatchd.adapters.sql.queries import backfill_counts, last_done_before, open_counts
+from semwatchd.adapters.sql.queries import MOVING_JOBS, backfill_counts, last_done_before, open_counts
 from semwatchd.adapters.sql.schema import current_journal, sole_owner
 from semwatchd.adapters.sql.sightings import SqlSightingLog
 from semwatchd.config import Config
@@ -35,8 +35,6 @@ TURN_S = 0.05
 STALLED_S = 120.0  # without any change: a file that is never complete, or a daemon that does not go on
 DELIVERY_S = 30.0  # how long events may still be delivered after the last image
 
-MOVING = frozenset({"queued", "cpu_running", "retry_wait"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
@@ -52,7 +50,7 @@ class Summary:
     @property
     def exit_code(self) -> int:
         """0 all measured, 1 some set aside for a person, 75 not finished: run it again."""
-        if self.unsettled or MOVING & set(self.jobs):
+        if self.unsettled or MOVING_JOBS & set(self.jobs):
             return 75
         return 1 if self.jobs.get("quarantined") else 0
 
@@ -185,12 +183,12 @@ def _wait_for_jobs(
     counts, changed_at = _counts(journal, root, before), time.monotonic()
     total = sum(counts.values())
     with progress(console, total) as report:
-        while MOVING & set(counts) and time.monotonic() - changed_at < STALLED_S:
+        while MOVING_JOBS & set(counts) and time.monotonic() - changed_at < STALLED_S:
             turn()
             now = _counts(journal, root, before)
             if now != counts:
                 counts, changed_at = now, time.monotonic()
-                report(sum(n for state, n in counts.items() if state not in MOVING), "measuring")
+                report(sum(n for state, n in counts.items() if state not in MOVING_JOBS), "measuring")
     return counts
 
 

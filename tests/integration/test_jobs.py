@@ -21,10 +21,11 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from sqlalchemy import Connection
 
 from semwatchd.adapters.sql import operator
-from semwatchd.adapters.sql.jobs import SqlJobStore, recover
+from semwatchd.adapters.sql.jobs import SqlJobStore
 from semwatchd.adapters.sql.journal import Journal, open_engine, reading, writing
 from semwatchd.adapters.sql.outbox import SqlOutbox
 from semwatchd.adapters.sql.queries import conservation, job_details, loose_ends
+from semwatchd.adapters.sql.recovery import recover
 from semwatchd.adapters.sql.schema import journal_path
 from semwatchd.adapters.sql.sightings import record_ready
 from semwatchd.adapters.sql.stuck import stuck_jobs

@@ -22,7 +22,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, Table, event, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from semwatchd.adapters.sql import claims, jobs, operator, outbox, queries, schema, sightings
+from semwatchd.adapters.sql import claims, endings, jobs, operator, outbox, queries, schema, sightings
 from semwatchd.adapters.sql import journal as journal_module
 from semwatchd.adapters.sql.jobs import SqlJobStore
 from semwatchd.adapters.sql.journal import QUEUE_LIMIT, Journal, open_engine, reading, writing
@@ -404,7 +404,9 @@ def explained(engine: Engine) -> Iterator[list[str]]:
 
 def prepared_steps(connection: Connection) -> list[str]:
     """Say how SQLite carries out every prepared statement; its values stay open, as in the product."""
-    statements = [each for module in (claims, jobs, outbox, sightings) for each in vars(module).values()]
+    statements = [
+        each for module in (claims, endings, jobs, outbox, sightings) for each in vars(module).values()
+    ]
     questions = [
         each.sql
         for each in statements
@@ -428,8 +430,9 @@ def test_no_daily_question_reads_the_whole_history(tmp_path: Path) -> None:
             sightings.known_in(ROOT, "L1")
             sightings.unsettled(ROOT)
             (job,) = store.claim(4, alone=1).result()
-            ending = Ending(outcome=a_result(job), state=JobState.STORED)
-            assert store.finish(ending).result() == JobState.STORED
+            ending = Ending(outcome=a_result(job), state=JobState.CPU_DONE)
+            assert store.finish(ending).result() == JobState.CPU_DONE
+            assert (store.owed().result(), store.reclaim_owed(10).result()) == (1, 1)
             SqlOutbox(journal, 900.0).take("mes", 10, 1.0)
             with reading(journal.engine) as connection:
                 queries.open_counts(connection)

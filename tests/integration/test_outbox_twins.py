@@ -16,9 +16,9 @@ from sqlalchemy import Connection, delete, insert
 
 from semwatchd.adapters.mes.guard import Guard, GuardSettings
 from semwatchd.adapters.mes.http import HttpMes, HttpSettings
-from semwatchd.adapters.sql.jobs import recover
 from semwatchd.adapters.sql.journal import Journal
 from semwatchd.adapters.sql.outbox import SqlOutbox
+from semwatchd.adapters.sql.recovery import recover
 from semwatchd.adapters.sql.schema import prepare_journal
 from semwatchd.adapters.sql.tables import job, outbox, plan
 from semwatchd.core.job import DeliveryState

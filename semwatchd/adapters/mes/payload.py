@@ -138,6 +138,10 @@ class ResultData(_Model):
     registration: RegistrationData | None
     plan: PlanData
     warnings: list[Text]
+    artefacts: list[Name]
+    """Paths of the files made beside the numbers, such as a depth map, as the daemon sees them."""
+    weights_sha256: Text | None
+    """Of the network that made the depth, hexadecimal; null where there is no depth."""
     timing: TimingData
     producer: ProducerData
 
@@ -195,6 +199,8 @@ def render_result(
             registration=asdict(result.registration) if result.registration else None,
             plan=PlanData(name=job.plan.name, hash=job.plan.plan_hash),
             warnings=list(dict.fromkeys((*job.warnings, *result.warnings))),
+            artefacts=list(result.artefacts),
+            weights_sha256=result.weights_sha256,
             timing=TimingData(
                 detected_at=None if detected_at is None else _utc(detected_at),
                 finished_at=_utc(finished_at),

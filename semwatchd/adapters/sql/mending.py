@@ -68,11 +68,19 @@ _INSTEAD: Mapping[Column[Any], Any] = {
     job.c.warnings: "[]",
     job.c.attempt: 0,
     job.c.not_before: 0.0,
+    job.c.revision: case((exists().where(result.c.job_id == job.c.id), 1), else_=0),
     outbox.c.state: case((outbox.c.delivered_at.is_(None), "pending"), else_="delivered"),
     outbox.c.attempts: 0,
     outbox.c.not_before: 0.0,
 }
-_AGAIN = {"state": JobState.QUEUED, "attempt": 0, "not_before": 0, "sha256": None, "duplicate_of": None}
+_AGAIN = {
+    "state": JobState.QUEUED,
+    "attempt": 0,
+    "not_before": 0,
+    "sha256": None,
+    "duplicate_of": None,
+    "revision": 0,
+}
 _DONE_WITH_ITS_PLAN = (JobState.STORED, JobState.DUPLICATE, JobState.CANCELLED)
 
 rowid: ColumnElement[int] = literal_column("rowid")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, exists, func, or_, select
 
 from semwatchd.adapters.sql.tables import (
     OPEN_JOBS,
@@ -26,7 +26,8 @@ from semwatchd.adapters.sql.tables import (
 Counts = Mapping[str, int]
 
 ENDED_JOBS = frozenset({"stored", "quarantined", "cancelled", "duplicate"})
-MOVING_JOBS = frozenset({"queued", "cpu_running", "retry_wait"})
+MEASURED_JOBS = frozenset({"gpu_queued", "gpu_running", "cpu_done"})  #: and waiting for their depth
+MOVING_JOBS = frozenset({"queued", "cpu_running", "retry_wait"}) | MEASURED_JOBS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ class OpenCounts:
     """What is under way or waiting for a person. Cheap however long the history is."""
 
     settling: int
-    jobs: Counts  #: by state: queued, cpu_running, retry_wait, quarantined
+    jobs: Counts  #: by state: those of MOVING_JOBS, and quarantined
     deliveries: Mapping[tuple[str, str], int]  #: by (destination, state): all but delivered and dropped
     oldest_undelivered_at: Mapping[str, float]  #: epoch seconds, by destination
 
@@ -110,6 +111,7 @@ def job_details(connection: Connection, job_id: int) -> dict[str, Any] | None:
         "size": row.size,
         "detected_at": row.detected_at,
         "lane": row.lane,
+        "revision": row.revision,
         "duplicate_of": row.duplicate_of,
         "warnings": json.loads(row.warnings),
         "evidence": json.loads(row.evidence or "null"),
@@ -195,21 +197,26 @@ def _job_summary(row: Row[Any]) -> dict[str, Any]:
 
 
 def _result_summary(row: Row[Any]) -> dict[str, Any]:
-    as_json = ("facts", "measurements", "registration", "warnings", "elapsed_ms", "cpu_ms")
+    as_json = ("facts", "measurements", "registration", "warnings", "elapsed_ms", "cpu_ms", "artefacts")
     decoded = {name: json.loads(getattr(row, name) or "null") for name in as_json}
-    return decoded | {"code_version": row.code_version, "stored_at": row.stored_at}
+    plain = ("weights_sha256", "code_version", "stored_at")
+    return decoded | {name: getattr(row, name) for name in plain}
 
 
+#: Whose numbers are known; where an event told of them, they stay known while depth is made.
+_HAS_RESULT = or_(
+    job.c.state.in_(["stored", "cpu_done"]), and_(job.c.revision > 0, job.c.state.in_(MOVING_JOBS))
+)
 #: What the journal's own rules forbid: which rows of which table break each.
 LOOSE_ENDS: Mapping[str, tuple[Table, ColumnElement[bool]]] = {
     "ready files without a job": (sighting, and_(sighting.c.state == "ready", sighting.c.job_id.is_(None))),
     "stored jobs without a result": (
         job,
-        and_(job.c.state == "stored", ~exists().where(result.c.job_id == job.c.id)),
+        and_(_HAS_RESULT, ~exists().where(result.c.job_id == job.c.id)),
     ),
     "results of jobs that are not stored": (
         result,
-        exists().where(job.c.id == result.c.job_id, job.c.state != "stored"),
+        exists().where(job.c.id == result.c.job_id, ~_HAS_RESULT),
     ),
     "duplicates of nothing": (job, and_(job.c.state == "duplicate", job.c.duplicate_of.is_(None))),
 }

@@ -75,6 +75,7 @@ class JobRow(NamedTuple):
     slot: str | None
     step: str | None
     recipe: str | None
+    revision: int
     document: str
 
 
@@ -98,6 +99,7 @@ def job_of(row: JobRow, *, attempt: int, alone: bool) -> Job:
         alone=alone,
         detected_at=row.detected_at,
         warnings=_warnings_of(row.warnings),
+        revision=row.revision,
     )
 
 

@@ -53,7 +53,10 @@ metadata = MetaData()
 
 # SQLite uses a partial index only for a query that repeats the index's condition word for word, as literals.
 SETTLING = text("sighting.state = 'settling'")
-OPEN_JOBS = text("job.state IN ('queued', 'cpu_running', 'retry_wait')")
+OPEN_JOBS = text(
+    "job.state IN ('queued', 'cpu_running', 'retry_wait', 'gpu_queued', 'gpu_running', 'cpu_done')"
+)
+UNDER_WAY = text("job.state IN ('cpu_running', 'gpu_queued', 'gpu_running')")
 RUNS_ALONE = text(
     f"job.state = 'queued' AND (job.attempt >= {MAX_ATTEMPTS - 1} OR job.error_class IS 'resource')"
 )
@@ -129,6 +132,7 @@ job = Table(
     Column("detected_at", Float, nullable=False),
     Column("started_at", Float),
     Column("finished_at", Float),
+    Column("revision", Integer, nullable=False, server_default="0"),  # of the last event that told of it
     Index("job_open", "state", "lane", "id", sqlite_where=_unqualified(OPEN_JOBS)),
     Index("job_alone", "id", sqlite_where=_unqualified(RUNS_ALONE)),
     Index("job_in_lot", "plan_hash", "tool", "lot", "id"),
@@ -156,6 +160,8 @@ result = Table(
     Column("cpu_ms", Text, nullable=False),  # JSON
     Column("code_version", Text, nullable=False),
     Column("stored_at", Float, nullable=False),
+    Column("artefacts", Text, nullable=False, server_default="[]"),  # JSON, paths
+    Column("weights_sha256", Text),
 )
 
 outbox = Table(

@@ -55,6 +55,7 @@ DOCUMENTS: Mapping[Column[Any], str] = {
     tables.result.c.warnings: "array",
     tables.result.c.elapsed_ms: "object",
     tables.result.c.cpu_ms: "object",
+    tables.result.c.artefacts: "array",
     tables.outbox.c.payload: "object",
 }
 _STORED_AS = {Integer: ("integer",), Float: ("real", "integer")}  # all else is text

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from semwatchd.adapters.sql.queries import MOVING_JOBS
 from semwatchd.core.job import JobState, Lane
 from semwatchd.engine.stuck import in_words, stuck_after_s
 
 
 def test_every_open_state_has_a_limit_in_every_lane() -> None:
     limits = stuck_after_s(deadline_s=30.0, capacity=8)
-    open_states = {JobState.QUEUED, JobState.CPU_RUNNING, JobState.RETRY_WAIT}
+    open_states = {JobState(state) for state in MOVING_JOBS}
     assert set(limits) == {(state, lane) for state in open_states for lane in Lane}
     assert limits[JobState.QUEUED, Lane.BACKFILL] > limits[JobState.QUEUED, Lane.LIVE]
 
