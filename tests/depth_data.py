@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from semwatchd.models.checkpoint import Manifest, save_model
+from semwatchd.models.checkpoint import save_model
+from semwatchd.models.manifest import Manifest
 from semwatchd.models.networks import MIDDLE, Architecture, build
 from semwatchd.offline.dataset import DatasetSpec, batches, claim_folder
 from semwatchd.offline.scenes import make_batch

@@ -7,40 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from semwatchd.core.errors import EnvironmentFault
 from semwatchd.core.files import write_whole
+from semwatchd.models.manifest import Manifest, UnusableWeightsError, read_manifest
 from semwatchd.models.networks import MIDDLE, Architecture, UnknownArchitectureError, build
-
-FORMAT = 1
-
-
-class UnusableWeightsError(EnvironmentFault):
-    """The weights or their manifest are missing, damaged, or of a kind this version does not know."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """What is known of trained weights."""
-
-    architecture: str  #: like ``unet-2-16``
-    shots: str  #: frames a prediction is made from: "one", or "any": the mean of one or more
-    pixel_size_nm: float  #: of the training images
-    middle: float  #: grey level and depth in nm that are 0 inside the network; also what makes 1
-    data: str  #: SHA-256 of the training data
-    command: str  #: that trained it
-    rmse: Mapping[str, float]  #: in grey levels (nm), by the name of the set it was measured on
-    weights: str  #: SHA-256 of the weights' file
-    #: Between what each trait of the training pictures lies, by its name; what has no range is not judged.
-    domain: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    format: int = FORMAT
 
 
 def save_model(path: Path, network: nn.Module, manifest: Manifest) -> None:
@@ -60,7 +37,9 @@ def load_model(path: Path) -> tuple[nn.Module, Manifest]:
         A file is missing or unreadable, the weights are not those of the manifest, or this version does
         not know the architecture.
     """
-    manifest = read_manifest(path.with_suffix(".json"))
+    manifest = read_manifest(path)
+    if manifest.middle != MIDDLE:
+        raise UnusableWeightsError(f"{path} is of another format than this version reads; update semwatchd")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -76,23 +55,6 @@ def load_model(path: Path) -> tuple[nn.Module, Manifest]:
     except (UnknownArchitectureError, SafetensorError, RuntimeError) as error:
         raise UnusableWeightsError(f"weights {path} do not fit this version: {error}") from error
     return network.eval(), manifest
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Read what is known of weights.
-
-    Raises
-    ------
-    UnusableWeightsError
-        The file is missing, is no manifest, or comes from a newer version.
-    """
-    try:
-        manifest = Manifest(**json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise UnusableWeightsError(f"{path} is no manifest of trained weights ({error})") from error
-    if manifest.format != FORMAT or manifest.middle != MIDDLE:
-        raise UnusableWeightsError(f"{path} is of another format than this version reads; update semwatchd")
-    return manifest
 
 
 def _halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from semwatchd.adapters.source import read_once
 from semwatchd.core.errors import SemwatchdError
 from semwatchd.core.image import SemImage
 from semwatchd.core.paths import escape, one_line
-from semwatchd.models.checkpoint import Manifest
+from semwatchd.models.manifest import Manifest
 from semwatchd.models.shipped import weights_or_shipped
 from semwatchd.offline.depth.device import serve
 from semwatchd.offline.depth.orders import MappingOrder, tell

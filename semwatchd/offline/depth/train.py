@@ -19,7 +19,8 @@ from torch import nn
 
 from semwatchd.core.files import write_whole
 from semwatchd.models.adabn import recompute_statistics
-from semwatchd.models.checkpoint import Manifest, save_model
+from semwatchd.models.checkpoint import save_model
+from semwatchd.models.manifest import Manifest
 from semwatchd.models.networks import MIDDLE, Architecture, parameter_count, to_network
 from semwatchd.offline.depth.data import Feed, mean_shot
 from semwatchd.offline.depth.denoising import transfer

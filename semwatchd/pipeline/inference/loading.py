@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from semwatchd.core.errors import EnvironmentFault
-from semwatchd.models.checkpoint import Manifest, load_model
+from semwatchd.models.checkpoint import load_model
+from semwatchd.models.manifest import Manifest
 from semwatchd.models.networks import Architecture
 from semwatchd.pipeline.inference.model import DepthModel
 from semwatchd.pipeline.inference.probe import MOST_DEVIATION_NM, Probe

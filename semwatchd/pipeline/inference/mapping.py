@@ -11,7 +11,7 @@ import numpy as np
 from semwatchd.core.job import Measurements
 from semwatchd.imaging.depthmap import depth_summary
 from semwatchd.imaging.domain import outside, traits
-from semwatchd.models.checkpoint import Manifest
+from semwatchd.models.manifest import Manifest
 from semwatchd.pipeline.inference.doubt import disagreements_nm
 from semwatchd.pipeline.inference.loading import Loaded
 

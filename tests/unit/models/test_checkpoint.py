@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from semwatchd.models.checkpoint import Manifest, UnusableWeightsError, load_model, save_model
+from semwatchd.models.checkpoint import load_model, save_model
+from semwatchd.models.manifest import Manifest, UnusableWeightsError
 from semwatchd.models.networks import MIDDLE, Architecture, build
 
 
