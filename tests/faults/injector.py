@@ -79,8 +79,8 @@ def starve_worker(scene: Scene, rng: random.Random) -> None:
             worker.rlimit(psutil.RLIMIT_AS, (worker.memory_info().vms, before[1]))
             time.sleep(rng.uniform(0.3, 1.0))
             worker.rlimit(psutil.RLIMIT_AS, before)
-        except psutil.NoSuchProcess:
-            return  # it died of it, as it may
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return  # it died of it, as it may; or it has just started, and set a limit of its own
 
 
 def freeze_daemon(scene: Scene, rng: random.Random) -> None:

@@ -35,7 +35,14 @@ def play_side_by_side(cycles: int, seed: int, jobs: int) -> Report:
     seeds = [seed + SEEDS_APART * number for number in range(jobs)]
     names = [f"[{number}] " for number in range(jobs)]
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        return together(list(pool.map(play, parts, seeds, names)))
+        return together(list(pool.map(_part, parts, seeds, names)))
+
+
+def _part(cycles: int, seed: int, name: str) -> Report:
+    """Play one of several runs, and say at once what came of it: another may yet fail to end."""
+    report = play(cycles, seed, name)
+    say(f"{name}{report.as_json(seed)}")
+    return report
 
 
 def _say_as(name: str, line: str) -> None:
