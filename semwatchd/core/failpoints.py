@@ -26,6 +26,7 @@ FAILPOINTS = (
     "worker.before_read",
     "worker.after_read",
     "worker.before_answer",
+    "depth.before_answer",
 )
 
 

@@ -27,15 +27,27 @@ def write_whole(path: Path, content: bytes, reached: Callable[[Step], None] = _g
     The temp file's name is fixed, so what a crash left behind is written over by the next try.
     """
     part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        reached(Step.WRITTEN)
-        os.fsync(file.fileno())
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            reached(Step.WRITTEN)
+            os.fsync(file.fileno())
+    except OSError:
+        part.unlink(missing_ok=True)  # on a full disk its room is missed
+        raise
     reached(Step.SYNCED)
     part.replace(path)
     reached(Step.NAMED)
     _sync_folder(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, so that they are still there after a power cut."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from semwatchd.core.image import ImageFacts
@@ -60,6 +61,17 @@ class DepthSetup:
     settings: Any  #: picklable
     slots: int
     picture_bytes: int  #: that a slot holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellerSettings:
+    """What :func:`semwatchd.depth_teller.build` must know."""
+
+    folder: Path  #: of the maps; made when there is one
+    weights: Path | None = None  #: None: those that come with semwatchd
+    device: str = "auto"  #: or "cpu", "cuda"
+    threads: int = 1  #: of the CPU
+    batch: int = 32  #: pictures the network is shown at once, at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,9 @@ numeric library starts its helper threads on import and they would keep the core
 
 from __future__ import annotations
 
-import faulthandler
 import importlib
 import os
 import resource
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +17,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from semwatchd.core.children import die_with_parent
+from semwatchd.core.children import resident_bytes, settle_in
 from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError, FileGoneError
 from semwatchd.core.failpoints import failpoint
 from semwatchd.core.job import ErrorClass, Evidence, Failure, Job, Outcome, Result
@@ -33,7 +31,7 @@ Analyse = Callable[[Job, Begin], Outcome]
 
 MAX_REASON_CHARS = 1000  #: a person reads it; a library may quote a whole picture
 EVIDENCE_BYTES = 64  #: of a bad file's beginning, kept for a person
-_OOM_SCORE = "300"  # when memory runs out, a worker goes before the supervisor
+_OOM_SCORE = 300  # when memory runs out, a worker goes before the supervisor
 
 
 def analyse(
@@ -112,15 +110,13 @@ def error_class_of(error: Exception) -> ErrorClass:
 
 def serve(connection: Connection, slot_descriptor: int, analyse_job: Analyse) -> None:
     """Answer jobs until the other end of the pipe is closed; note each step of them before it is begun."""
-    page_bytes = resource.getpagesize()
     while True:
         try:
             job: Job = connection.recv()
         except EOFError:
             return
         outcome = analyse_job(job, partial(note, slot_descriptor, job))
-        resident_pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-        used = Reply(outcome=outcome, rss_bytes=resident_pages * page_bytes, cpu_s=time.process_time())
+        used = Reply(outcome=outcome, rss_bytes=resident_bytes(), cpu_s=time.process_time())
         failpoint("worker.before_answer")
         connection.send(used)
 
@@ -131,12 +127,8 @@ def main(argv: Sequence[str]) -> None:
     """
     descriptor, parent, slot_descriptor, stacks = (int(argv[place]) for place in (0, 1, 3, 4))
     cores = {int(core) for core in argv[2].split(",")}
-    die_with_parent(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's to handle
+    settle_in(parent, stacks, _OOM_SCORE)
     os.sched_setaffinity(0, cores)
-    Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE, "ascii")
-    faulthandler.enable(stacks)
-    faulthandler.register(signal.SIGUSR1, stacks)  # written in C: works while Python is stuck in a library
     connection = Connection(descriptor)
     setup: Setup = connection.recv()
     resource.setrlimit(resource.RLIMIT_AS, (setup.memory_limit_bytes, setup.memory_limit_bytes))

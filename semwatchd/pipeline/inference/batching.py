@@ -74,6 +74,6 @@ class Batcher(Generic[T, R]):
             if not self._healthy():
                 raise SickDeviceError(f"the device fails ({error}), and a known image too") from error
             if len(batch) == 1:
-                return [error]
+                return [error.with_traceback(None)]  # which would hold on to the batch
         middle = len(batch) // 2
         return self._bisected(batch[:middle]) + self._bisected(batch[middle:])

@@ -13,7 +13,7 @@ from semwatchd.core.errors import EnvironmentFault
 from semwatchd.models.checkpoint import load_model
 from semwatchd.models.manifest import Manifest
 from semwatchd.models.networks import Architecture
-from semwatchd.pipeline.inference.model import DepthModel
+from semwatchd.pipeline.inference.model import MOST_IMAGES, DepthModel
 from semwatchd.pipeline.inference.probe import MOST_DEVIATION_NM, Probe
 from semwatchd.pipeline.inference.ways import (
     ON_CPU,
@@ -38,13 +38,15 @@ class Loaded:
     timings: tuple[Timing, ...]  #: of all ways that were tried
 
 
-def load_depth_model(path: Path, device: str = "auto") -> Loaded:
+def load_depth_model(path: Path, device: str = "auto", most: int = MOST_IMAGES) -> Loaded:
     """Load weights, try what the machine can do, and take what is fastest and exact enough.
 
     Parameters
     ----------
     device
         "auto", "cpu" or "cuda".
+    most
+        Pictures or tiles in a batch, up to 256.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def load_depth_model(path: Path, device: str = "auto") -> Loaded:
     if timing is None:
         raise EnvironmentFault(f"{path}: no way to run it on this machine gives the answer it should")
     step = 2 ** Architecture.named(manifest.architecture).levels
-    model = DepthModel(tried[timing], Probe.of(network), step)
+    model = DepthModel(tried[timing], Probe.of(network), step, most)
     return Loaded(model=model, manifest=manifest, timing=timing, timings=tuple(tried))
 
 

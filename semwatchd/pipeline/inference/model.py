@@ -112,7 +112,7 @@ def _objection(pixels: Pixels) -> Exception | None:
     try:
         require_frame(pixels, LEAST_PX)
     except (TypeError, ValueError) as error:
-        return error
+        return error.with_traceback(None)  # which would hold on to the picture
     return None
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from semwatchd.core.files import Step, write_whole
+from semwatchd.core.files import Step, make_folder, write_whole
 
 
 class PowerCutError(Exception):
@@ -66,3 +66,34 @@ def test_a_share_that_cannot_sync_folders_is_forgiven_but_no_other_trouble(
     monkeypatch.setattr(os, "fsync", failing(errno.EIO))
     with pytest.raises(OSError, match="Input/output"):
         write_whole(tmp_path / "b", b"x")
+
+
+def test_what_a_full_disk_did_not_take_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "depth.tif"
+    write_whole(path, b"old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(path, b"new")
+    assert [(left.name, left.read_bytes()) for left in tmp_path.iterdir()] == [("depth.tif", b"old")]
+
+
+def test_each_new_folder_is_synced_into_the_one_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(Path(f"/proc/self/fd/{handle}").readlink()))
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "c")
+    make_folder(tmp_path / "a" / "c")
+    assert synced == [tmp_path, tmp_path / "a", tmp_path / "a"]
+    assert (tmp_path / "a" / "c").is_dir()
+
+
+def test_a_file_where_a_folder_should_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    with pytest.raises(OSError, match="a"):
+        make_folder(tmp_path / "a")
