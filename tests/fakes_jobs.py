@@ -40,6 +40,10 @@ class JobRow:
     result: Result | None = None
 
     @property
+    def lacks_depth(self) -> bool:
+        return (self.reason or "").startswith("no depth")
+
+    @property
     def runs_alone(self) -> bool:
         return self.job.attempt >= MAX_ATTEMPTS - 1 or self.error_class is ErrorClass.RESOURCE
 
@@ -132,8 +136,8 @@ class MemoryJobStore:
         return _done(sum(row.state is JobState.CPU_DONE for row in self.rows.values()))
 
     def _of_attempt(self, job: Job, states: Collection[JobState]) -> JobRow | None:
-        row = self.rows[job.id]
-        return row if row.state in states and row.job.attempt == job.attempt else None
+        row = self.rows.get(job.id)
+        return row if row and row.state in states and row.job.attempt == job.attempt else None
 
     def _move(self, jobs: Sequence[Job], states: Collection[JobState], to: JobState) -> None:
         for row in (self._of_attempt(job, states) for job in jobs):
@@ -164,16 +168,27 @@ class MemoryJobStore:
             ):
                 row.state, row.job = JobState.QUEUED, replace(row.job, attempt=row.job.attempt - 1)
             elif row.state is JobState.CPU_RUNNING:
-                worn_out = row.job.attempt >= MAX_ATTEMPTS
-                given_up = JobState.STORED if row.job.revision else JobState.QUARANTINED
-                row.state = given_up if worn_out else JobState.QUEUED
+                row.state = JobState.QUEUED
+                if row.job.attempt >= MAX_ATTEMPTS:
+                    self._give_up(row)
+
+    def _give_up(self, row: JobRow) -> None:
+        known = row.job.revision > 0
+        row.state = JobState.STORED if known else JobState.QUARANTINED
+        row.reason = "no depth: crashed" if known else "crashed"
 
     def state(self, number: int) -> JobState:
         return self.rows[number].state
 
+    def revision(self, number: int) -> int:
+        return self.rows[number].job.revision
+
+    def reason(self, number: int) -> str:
+        return self.rows[number].reason or ""
+
     def _store(self, row: JobRow, result: Result, state: JobState, events: Sequence[RenderedEvent]) -> None:
         if row.job.revision and row.sha256 != result.facts.sha256:
-            row.state, row.reason = JobState.STORED, "other bytes"
+            row.state, row.reason = JobState.STORED, "no depth: other bytes"
             return
         row.sha256 = result.facts.sha256
         twin = self._twin(row)
@@ -182,7 +197,7 @@ class MemoryJobStore:
             return
         if twin is not None:
             twin.state = JobState.CANCELLED
-        row.state, row.result = state, result
+        row.state, row.result, row.error_class, row.reason = state, result, None, None
         row.job = replace(row.job, revision=row.job.revision + bool(events))
         self.outbox += [(row.job.id, event) for event in events]
 

@@ -50,6 +50,9 @@ def test_a_journal_that_has_worked_is_sound(tmp_path: Path) -> None:
         ("plan", "document", "[]"),
         ("result", "facts", "nonsense"),
         ("result", "registration", "3"),
+        ("result", "artefacts", "{}"),
+        ("result", "weights_sha256", b"bytes"),
+        ("job", "revision", "two"),
         ("outbox", "state", "lost"),
         ("outbox", "payload", ""),
         ("outbox", "created_at", "yesterday"),
@@ -79,6 +82,38 @@ def test_broken_rules_and_rows_that_point_nowhere_are_found(tmp_path: Path) -> N
     assert not found.sound
     assert found.foreign_keys == ("sighting row 1: no such job",)
     assert found.loose_ends["results of jobs that are not stored"] == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "revision", "broken"),
+    [("cpu_done", 1, 1), ("gpu_queued", 1, 1), ("queued", 1, 1), ("gpu_queued", 0, 0)],
+)
+def test_a_job_that_was_told_of_must_have_its_result(
+    tmp_path: Path, state: str, revision: int, broken: int
+) -> None:
+    with running_journal(tmp_path) as journal:
+        lived_in(journal)
+    with closing(sqlite3.connect(journal_path(tmp_path))) as connection, connection:
+        connection.execute("DROP TRIGGER job_moves")
+        connection.execute("UPDATE job SET state = ?, revision = ? WHERE id = 2", (state, revision))
+    found = check_journal(journal_path(tmp_path)).loose_ends
+    assert sum(found.values()) == found["stored jobs without a result"] == broken
+
+
+@pytest.mark.parametrize(
+    ("state", "revision", "broken"),
+    [("cpu_done", 1, 0), ("cpu_running", 1, 0), ("gpu_running", 0, 1), ("cancelled", 1, 1)],
+)
+def test_only_what_is_stored_or_was_told_may_have_a_result(
+    tmp_path: Path, state: str, revision: int, broken: int
+) -> None:
+    with running_journal(tmp_path) as journal:
+        lived_in(journal)
+    with closing(sqlite3.connect(journal_path(tmp_path))) as connection, connection:
+        connection.execute("DROP TRIGGER job_moves")
+        connection.execute("UPDATE job SET state = ?, revision = ? WHERE id = 1", (state, revision))
+    found = check_journal(journal_path(tmp_path)).loose_ends
+    assert sum(found.values()) == found["results of jobs that are not stored"] == broken
 
 
 def test_a_torn_page_is_found_and_does_not_end_the_check(tmp_path: Path) -> None:

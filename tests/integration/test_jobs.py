@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -25,7 +26,7 @@ from semwatchd.adapters.sql.jobs import SqlJobStore
 from semwatchd.adapters.sql.journal import Journal, open_engine, reading, writing
 from semwatchd.adapters.sql.outbox import SqlOutbox
 from semwatchd.adapters.sql.queries import conservation, job_details, loose_ends
-from semwatchd.adapters.sql.recovery import recover
+from semwatchd.adapters.sql.recovery import Recovered, recover
 from semwatchd.adapters.sql.schema import journal_path
 from semwatchd.adapters.sql.sightings import record_ready
 from semwatchd.adapters.sql.stuck import stuck_jobs
@@ -42,6 +43,7 @@ from semwatchd.core.job import (
     JobState,
     Lane,
     Outcome,
+    Result,
 )
 from semwatchd.core.lanes import AGED_S
 from semwatchd.core.plan import DepthPlan, Plan
@@ -69,9 +71,16 @@ class Store(Protocol):
     def claim(self, limit: int, alone: int) -> Future[Sequence[Job]]: ...
     def finish(self, ending: Ending) -> Future[JobState | None]: ...
     def give_back(self, jobs: Sequence[Job]) -> Future[None]: ...
+    def seat(self, jobs: Sequence[Job]) -> Future[None]: ...
+    def show(self, jobs: Sequence[Job]) -> Future[None]: ...
+    def report(self, result: Result, events: Sequence[RenderedEvent]) -> Future[bool]: ...
+    def reclaim_owed(self, limit: int) -> Future[int]: ...
+    def owed(self) -> Future[int]: ...
     def requeue(self, number: int) -> None: ...
     def restart(self, begun: Collection[tuple[int, int]] = ()) -> None: ...
     def state(self, number: int) -> JobState: ...
+    def revision(self, number: int) -> int: ...
+    def reason(self, number: int) -> str: ...
     def events(self) -> list[tuple[int, str]]: ...
 
 
@@ -118,6 +127,8 @@ class Real:
         self.claim = store.claim
         self.finish = store.finish
         self.give_back = store.give_back
+        self.seat, self.show, self.report = store.seat, store.show, store.report
+        self.reclaim_owed, self.owed = store.reclaim_owed, store.owed
 
     def add(self, order: JobOrder) -> None:
         self._added += 1
@@ -132,7 +143,16 @@ class Real:
         self._open()
 
     def state(self, number: int) -> JobState:
-        return JobState(str(rows(self._folder, "SELECT state FROM job WHERE id = ?", number)[0][0]))
+        return JobState(self._of_job(number, "state"))
+
+    def revision(self, number: int) -> int:
+        return int(self._of_job(number, "revision"))
+
+    def reason(self, number: int) -> str:
+        return self._of_job(number, "coalesce(reason, '')")
+
+    def _of_job(self, number: int, column: str) -> str:
+        return str(rows(self._folder, f"SELECT {column} FROM job WHERE id = ?", number)[0][0])  # noqa: S608 — a name of ours
 
     def events(self) -> list[tuple[int, str]]:
         query = "SELECT job_id, event_id FROM outbox WHERE destination = ? ORDER BY seq"
@@ -163,17 +183,29 @@ def claimed(store: Store, limit: int = 10) -> list[Job]:
     return list(store.claim(limit, alone=limit).result())
 
 
-def success(job: Job, content: str = "a") -> Ending:
+def success(job: Job, content: str = "a", state: JobState = JobState.STORED) -> Ending:
     """A good measurement of bytes that hash to ``content``, with the event it is told by."""
     outcome = a_result(job, replace(FACTS, sha256=content))
     event = RenderedEvent(
-        event_id=f"{content}-{job.plan.plan_hash}",
+        event_id=f"{content}-{job.plan.plan_hash}-{job.revision + 1}",
         event_type="t",
         order_key=job.context.order_key,
         subject="s",
         payload='{"data": 1}',
     )
-    return Ending(outcome=outcome, state=JobState.STORED, events=(event,))
+    return Ending(outcome=outcome, state=state, events=(event,))
+
+
+def owed(job: Job, content: str = "a") -> Ending:
+    """The same, where depth cannot be made now."""
+    return success(job, content, JobState.CPU_DONE)
+
+
+def reported(store: Store, job: Job, content: str = "a") -> bool:
+    """Tell the numbers of a job whose depth is late."""
+    told = success(job, content)
+    assert isinstance(told.outcome, Result)
+    return store.report(told.outcome, told.events).result()
 
 
 def failure(
@@ -222,7 +254,7 @@ class TestJobStore:
         store.add(an_order())
         (job,) = claimed(store)
         assert store.finish(success(job)).result() is JobState.STORED
-        assert store.events() == [(1, f"a-{job.plan.plan_hash}")]
+        assert store.events() == [(1, f"a-{job.plan.plan_hash}-1")]
 
     def test_the_same_bytes_are_one_result(self, store: Store) -> None:
         for _ in range(3):
@@ -381,6 +413,238 @@ class TestJobStore:
         assert (again.attempt, again.alone) == (2, True)
 
 
+class TestLateDepth:
+    """The same port, as the depth desk uses it."""
+
+    def measured(self, store: Store, count: int = 1) -> list[Job]:
+        for _ in range(count):
+            store.add(an_order())
+        jobs = claimed(store)
+        store.seat(jobs).result()
+        return jobs
+
+    def owing(self, store: Store) -> Job:
+        """A job that is measured once more, for its depth."""
+        (job,) = self.measured(store)
+        assert store.finish(owed(job)).result() is JobState.CPU_DONE
+        assert store.reclaim_owed(10).result() == 1
+        (again,) = claimed(store)
+        return again
+
+    def test_depth_in_time_is_told_with_the_numbers(self, store: Store) -> None:
+        (job,) = self.measured(store)
+        assert store.state(1) is JobState.GPU_QUEUED
+        store.show([job]).result()
+        assert store.state(1) is JobState.GPU_RUNNING
+        assert store.finish(success(job)).result() is JobState.STORED
+        assert (store.revision(1), len(store.events())) == (1, 1)
+
+    def test_what_was_never_begun_waits_again(self, store: Store) -> None:
+        jobs = self.measured(store)
+        store.show(jobs).result()
+        store.seat(jobs).result()
+        assert store.state(1) is JobState.GPU_QUEUED
+
+    def test_what_is_measured_is_not_given_back(self, store: Store) -> None:
+        jobs = self.measured(store)
+        store.give_back(jobs).result()
+        assert store.state(1) is JobState.GPU_QUEUED
+
+    def test_only_the_current_attempt_is_moved(self, store: Store) -> None:
+        (job,) = self.measured(store)
+        older = replace(job, attempt=job.attempt - 1)
+        store.show([older]).result()
+        assert store.state(1) is JobState.GPU_QUEUED
+        assert not reported(store, older)
+        assert store.finish(success(job)).result() is JobState.STORED
+        store.seat([job]).result()
+        store.show([job]).result()
+        assert store.state(1) is JobState.STORED
+        assert not reported(store, job)
+        assert (store.revision(1), len(store.events())) == (1, 1)
+
+    @pytest.mark.parametrize("shown", [False, True])
+    def test_where_depth_is_late_the_numbers_go_ahead(self, store: Store, *, shown: bool) -> None:
+        (job,) = self.measured(store)
+        if shown:
+            store.show([job]).result()
+        assert reported(store, job)
+        assert store.state(1) is (JobState.GPU_RUNNING if shown else JobState.GPU_QUEUED)
+        assert (store.revision(1), len(store.events())) == (1, 1)
+        assert store.finish(success(replace(job, revision=1))).result() is JobState.STORED
+        assert [event_id[-2:] for _, event_id in store.events()] == ["-1", "-2"]
+        assert store.revision(1) == 2
+
+    def test_what_a_worker_still_has_is_not_reported(self, store: Store) -> None:
+        store.add(an_order())
+        (job,) = claimed(store)
+        assert not reported(store, job)
+        assert store.events() == []
+
+    def test_bytes_that_are_another_jobs_are_not_reported(self, store: Store) -> None:
+        first, second = self.measured(store, 2)
+        assert reported(store, first)
+        assert not reported(store, second)
+        assert store.state(2) is JobState.DUPLICATE
+        assert store.finish(success(second)).result() is None
+        assert [number for number, _ in store.events()] == [1]
+
+    def test_a_report_closes_the_case_in_quarantine(self, store: Store) -> None:
+        store.add(an_order())
+        store.finish(failure(claimed(store)[0], ErrorClass.DATA, content="a")).result()
+        (job,) = self.measured(store)
+        assert reported(store, job)
+        assert store.state(1) is JobState.CANCELLED
+
+    def test_owed_depth_is_made_by_measuring_again_the_oldest_first(self, store: Store) -> None:
+        for lane in (Lane.BACKFILL, Lane.LIVE, Lane.LIVE):
+            store.add(an_order(lane=lane))
+        for job in sorted(claimed(store), key=lambda job: job.id):
+            store.finish(owed(job, str(job.id))).result()
+        assert (store.owed().result(), claimed(store)) == (3, [])
+        assert store.reclaim_owed(2).result() == 2
+        again = sorted(claimed(store), key=lambda job: job.id)
+        assert [(job.id, job.attempt, job.revision, job.lane) for job in again] == [
+            (1, 1, 1, Lane.BACKFILL),
+            (2, 1, 1, Lane.LIVE),
+        ]
+        for job in again:
+            assert store.finish(success(job, str(job.id))).result() is JobState.STORED
+        assert (store.owed().result(), store.revision(1), len(store.events())) == (1, 2, 5)
+
+    def test_depth_owed_a_second_time_is_not_told_a_second_time(self, store: Store) -> None:
+        again = self.owing(store)
+        silent = replace(owed(again), events=())
+        assert store.finish(silent).result() is JobState.CPU_DONE
+        assert (store.revision(1), len(store.events())) == (1, 1)
+
+    def test_what_took_too_much_memory_before_its_depth_was_owed_is_forgiven(self, store: Store) -> None:
+        store.add(an_order())
+        store.finish(failure(claimed(store)[0], ErrorClass.RESOURCE)).result()
+        store.now += 60
+        store.finish(owed(claimed(store)[0])).result()
+        store.reclaim_owed(1).result()
+        (again,) = claimed(store)
+        assert (again.attempt, again.alone) == (1, False)
+
+    @pytest.mark.parametrize(
+        ("error_class", "changed"),
+        [(ErrorClass.DATA, False), (ErrorClass.TASK, True), (ErrorClass.TASK, False)],
+    )
+    def test_numbers_once_told_outlast_a_file_that_fails(
+        self, store: Store, error_class: ErrorClass, *, changed: bool
+    ) -> None:
+        again, state = self.owing(store), JobState.RETRY_WAIT
+        for _ in range(MAX_ATTEMPTS):
+            bad = failure(again, error_class, store.now, content="bad", changed=changed)
+            state = store.finish(bad).result() or state
+            store.now += 60
+            again = next(iter(claimed(store)), again)
+        assert state is JobState.STORED
+        assert store.reason(1).startswith("no depth: broken")
+        assert (store.revision(1), len(store.events())) == (1, 1)
+
+    def test_other_bytes_never_replace_what_was_told(self, store: Store) -> None:
+        again = self.owing(store)
+        assert store.finish(success(again, "other")).result() is JobState.STORED
+        assert store.reason(1).startswith("no depth: ")
+        assert (store.revision(1), len(store.events())) == (1, 1)
+
+    def test_bytes_whose_depth_is_owed_are_that_jobs(self, store: Store) -> None:
+        (first,) = self.measured(store)
+        store.finish(owed(first)).result()
+        ends = []
+        for _ in range(3):
+            store.add(an_order())
+            again, *others = sorted(claimed(store), key=lambda job: job.id)
+            ends.append(store.finish(success(others[0] if others else again)).result())
+            if others:
+                store.finish(failure(again, ErrorClass.TASK, store.now)).result()
+                store.now += 60
+            else:
+                store.reclaim_owed(1).result()
+        assert ends == [JobState.DUPLICATE] * 3
+        assert store.state(1) is JobState.RETRY_WAIT
+
+    def test_a_dead_daemon_costs_what_waits_for_its_depth_no_attempt(self, store: Store) -> None:
+        first, second = self.measured(store, 2)
+        store.show([second]).result()
+        store.restart([(first.id, first.attempt)])
+        assert [(job.id, job.attempt) for job in claimed(store)] == [(1, 1), (2, 1)]
+
+    def test_a_dead_daemon_still_owes_the_depth_of_what_was_told(self, store: Store) -> None:
+        first, second = self.measured(store, 2)
+        store.show([second]).result()
+        assert reported(store, first, "a")
+        assert reported(store, second, "b")
+        store.restart()
+        assert [store.state(number) for number in (1, 2)] == [JobState.CPU_DONE] * 2
+
+    def test_three_deaths_of_the_daemon_cost_what_was_told_only_its_depth(self, store: Store) -> None:
+        again = self.owing(store)
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            assert (again.attempt, store.state(1)) == (attempt, JobState.CPU_RUNNING)
+            store.restart([(1, attempt)])
+            again = next(iter(claimed(store)), again)
+        assert store.state(1) is JobState.STORED
+        assert store.reason(1).startswith("no depth: crashed")
+
+
+def the_result(folder: Path) -> dict[str, object]:
+    with reading(open_engine(journal_path(folder))) as connection:
+        details = job_details(connection, 1)
+    assert details
+    found: dict[str, object] = details["result"] | {"revision": details["revision"]}
+    return found
+
+
+def test_a_late_result_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    with real(tmp_path) as store:
+        store.add(an_order())
+        (job,) = claimed(store)
+        store.seat([job]).result()
+        assert reported(store, job)
+        first = the_result(tmp_path)
+        assert (first["artefacts"], first["weights_sha256"], first["revision"]) == ([], None, 1)
+        ending = success(replace(job, revision=1))
+        assert isinstance(ending.outcome, Result)
+        deep = replace(ending.outcome, artefacts=("/maps/\udcff.tif",), weights_sha256="cd" * 32)
+        store.now += 5
+        store.finish(replace(ending, outcome=deep)).result()
+    second = the_result(tmp_path)
+    assert second["artefacts"] == ["/maps/\\xff.tif"]
+    assert second == first | {
+        "artefacts": second["artefacts"],
+        "weights_sha256": "cd" * 32,
+        "revision": 2,
+        "stored_at": 1005.0,
+    }
+
+
+def test_numbers_that_were_told_stay_when_the_file_is_gone(tmp_path: Path) -> None:
+    with real(tmp_path) as store:
+        store.add(an_order())
+        store.finish(owed(claimed(store)[0])).result()
+        before = the_result(tmp_path)
+        store.reclaim_owed(1).result()
+        store.finish(failure(claimed(store)[0], ErrorClass.DATA, content="bad")).result()
+        assert the_result(tmp_path) == before
+    assert rows(tmp_path, "SELECT sha256, evidence FROM job") == [("a", None)]
+
+
+def test_recovery_says_what_it_did(tmp_path: Path) -> None:
+    with running_journal(tmp_path) as journal:
+        store = Real(journal, tmp_path)
+        for _ in range(4):
+            store.add(an_order())
+        running, next_in_line, seated, told = claimed(store)
+        store.seat([seated, told]).result()
+        assert reported(store, told)
+        found = journal.submit(partial(recover, begun={(running.id, 1)}, now=1.0)).result()
+    assert next_in_line.id == 2
+    assert found == Recovered(requeued=3, refunded=2, owed=1, quarantined=0, without_depth=0)
+
+
 def test_a_poisonous_job_says_what_it_did(tmp_path: Path) -> None:
     with real(tmp_path) as store:
         store.add(an_order())
@@ -499,6 +763,7 @@ class JournalMachine(RuleBasedStateMachine):
     """
 
     running = Bundle("running")
+    waiting = Bundle("waiting")  #: for their depth
 
     def __init__(self) -> None:
         super().__init__()
@@ -547,9 +812,48 @@ class JournalMachine(RuleBasedStateMachine):
         assert jobs == claimed(self._model, limit)
         return jobs
 
-    @rule(job=consumes(running), content=st.sampled_from("abc"))
-    def succeed(self, job: Job, content: str) -> None:
-        self._finish(success(job, content))
+    @rule(
+        job=st.one_of(consumes(running), consumes(waiting)),
+        content=st.sampled_from("abc"),
+        state=st.sampled_from([JobState.STORED, JobState.CPU_DONE]),
+    )
+    def succeed(self, job: Job, content: str, state: JobState) -> None:
+        self._finish(success(self._as_told(job), self._its(job, content), state))
+
+    def _as_told(self, job: Job) -> Job:
+        """Say which event is the job's next, as the desk remembers it after a report."""
+        row = self._model.rows.get(job.id)
+        return replace(job, revision=row.job.revision) if row else job
+
+    def _its(self, job: Job, content: str) -> str:
+        """Read mostly the bytes that were read before."""
+        row = self._model.rows.get(job.id)
+        return row.sha256 if row and row.sha256 and content != "c" else content
+
+    @rule(target=waiting, job=consumes(running))
+    def seat(self, job: Job) -> Job:
+        for store in (self._model, self._real):
+            store.seat([job]).result()
+        return job
+
+    @rule(job=waiting, begun=st.booleans())
+    def show(self, job: Job, *, begun: bool) -> None:
+        for store in (self._model, self._real):
+            (store.show if begun else store.seat)([job]).result()
+
+    @rule(job=waiting, content=st.sampled_from("abc"))
+    def report(self, job: Job, content: str) -> None:
+        told, its = self._as_told(job), self._its(job, content)
+        assert reported(self._real, told, its) == reported(self._model, told, its)
+
+    @rule(job=consumes(waiting), error_class=st.sampled_from([ErrorClass.DEVICE, ErrorClass.SHUTDOWN]))
+    def fail_at_the_network(self, job: Job, error_class: ErrorClass) -> None:
+        self._finish(failure(self._as_told(job), error_class, self._model.now))
+
+    @rule(limit=st.integers(1, 2))
+    def reclaim(self, limit: int) -> None:
+        assert self._real.owed().result() == self._model.owed().result()
+        assert self._real.reclaim_owed(limit).result() == self._model.reclaim_owed(limit).result()
 
     @rule(
         job=consumes(running),
@@ -645,9 +949,10 @@ class JournalMachine(RuleBasedStateMachine):
 
     @invariant()
     def both_tell_the_same(self) -> None:
-        found = rows(self._at, "SELECT id, state, attempt, duplicate_of FROM job ORDER BY id")
+        columns = "id, state, attempt, revision, duplicate_of, coalesce(reason, '') LIKE 'no depth%'"
+        found = rows(self._at, f"SELECT {columns} FROM job ORDER BY id")  # noqa: S608 — names of ours
         assert found == [
-            (number, row.state.value, row.job.attempt, row.duplicate_of)
+            (number, row.state.value, row.job.attempt, row.job.revision, row.duplicate_of, row.lacks_depth)
             for number, row in self._model.rows.items()
         ]
         assert self._real.events() == self._model.events()
@@ -665,6 +970,11 @@ class JournalMachine(RuleBasedStateMachine):
     def no_image_is_told_of_twice(self) -> None:
         ids = [event_id for _, event_id in self._real.events()]
         assert len(ids) == len(set(ids))
+
+    @invariant()
+    def every_job_counts_what_was_told_of_it(self) -> None:
+        told = Counter(number for number, _ in self._real.events())
+        assert told == Counter({number: row.job.revision for number, row in self._model.rows.items()})
 
 
 TestJournalMachine: Callable[..., object] = JournalMachine.TestCase

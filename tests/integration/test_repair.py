@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from semwatchd.core.job import JobState
 from semwatchd.core.plan import Plan
 from semwatchd.core.ports import Ending, RenderedEvent
 from tests.daemon import Site
-from tests.deliveries import a_result
+from tests.deliveries import FACTS, a_result
 from tests.journals import lived_in, rows, running_journal, spoil
 
 pytestmark = pytest.mark.integration
@@ -70,6 +71,7 @@ def test_a_daemons_journal_is_left_alone(folder: Path) -> None:
         ("warnings", "[", "[]"),
         ("not_before", "soon", 0.0),
         ("lot", b"\xff", None),
+        ("revision", "two", 1),
     ],
 )
 def test_a_column_that_can_do_without_gets_its_default(
@@ -132,6 +134,23 @@ def test_without_its_plan_only_what_is_measured_is_kept(folder: Path) -> None:
     assert check_journal(journal_path(folder)).sound
     assert states(folder) == ["stored"]
     assert rows(folder, "SELECT count(*) FROM sighting") == [(2,)]
+
+
+def test_without_its_plan_what_was_told_stands_and_lacks_only_its_depth(folder: Path) -> None:
+    with running_journal(folder) as journal:
+        store = SqlJobStore(journal, ["mes"], lambda: NOW, lambda: None)
+        (job,) = store.claim(1, alone=0).result()
+        other = a_result(job, replace(FACTS, sha256="other"))
+        event = RenderedEvent(event_id="e-2", event_type="t", order_key="k", subject="2", payload="{}")
+        store.finish(Ending(outcome=other, state=JobState.CPU_DONE, events=(event,))).result()
+    spoil(folder, "plan", "document", "{}}")
+    repair_journal(folder, [], NOW)
+    assert check_journal(journal_path(folder)).sound
+    assert rows(folder, "SELECT id, state, reason FROM job") == [
+        (1, "stored", None),
+        (2, "stored", "no depth: its plan is lost"),
+    ]
+    assert rows(folder, "SELECT job_id FROM result ORDER BY job_id") == [(1,), (2,)]
 
 
 def test_what_points_nowhere_is_cut(folder: Path) -> None:

@@ -81,6 +81,8 @@ _AGAIN = {
     "duplicate_of": None,
     "revision": 0,
 }
+PLAN_LOST = "its plan is lost"
+_WITHOUT_DEPTH = {"state": JobState.STORED, "reason": f"no depth: {PLAN_LOST}"}
 _DONE_WITH_ITS_PLAN = (JobState.STORED, JobState.DUPLICATE, JobState.CANCELLED)
 
 rowid: ColumnElement[int] = literal_column("rowid")
@@ -148,7 +150,7 @@ def _mend_row(connection: Connection, row: UnreadableRow) -> Iterator[SetAside]:
         yield from _remove(connection, table, row.rowid, why)
         return
     if table is plan:
-        yield from _remove_open_jobs(connection, row.rowid)
+        yield from _end_open_jobs(connection, row.rowid)
 
 
 def _change(
@@ -169,12 +171,20 @@ def _remove(connection: Connection, table: Table, number: int, why: str) -> Iter
     yield SetAside(table=table.name, rowid=number, why=why, done="removed", content=held)
 
 
-def _remove_open_jobs(connection: Connection, plan_rowid: int) -> Iterator[SetAside]:
-    """Take out the jobs that cannot be measured without the plan's content; their files are sighted anew."""
+def _end_open_jobs(connection: Connection, plan_rowid: int) -> Iterator[SetAside]:
+    """Take out the jobs that cannot be measured without the plan's content; their files are sighted anew.
+
+    Where the numbers were told, they stand, and only depth is given up.
+    """
     its_hash = select(plan.c.plan_hash).where(rowid == plan_rowid).scalar_subquery()
-    waiting = select(job.c.id).where(job.c.plan_hash == its_hash, job.c.state.not_in(_DONE_WITH_ITS_PLAN))
-    for number in connection.scalars(waiting).all():
-        yield from _remove(connection, job, number, "its plan is lost")
+    waiting = select(job.c.id, job.c.revision > 0).where(
+        job.c.plan_hash == its_hash, job.c.state.not_in(_DONE_WITH_ITS_PLAN)
+    )
+    for number, told in connection.execute(waiting).all():
+        if told:
+            yield from _change(connection, job, number, PLAN_LOST, _WITHOUT_DEPTH)
+        else:
+            yield from _remove(connection, job, number, PLAN_LOST)
 
 
 def _mend_strays(connection: Connection) -> Iterator[SetAside]:
@@ -200,7 +210,7 @@ def _mend_lost_plan(connection: Connection, job_number: int) -> Iterator[SetAsid
     ):
         return
     number = connection.execute(insert(plan).values(plan_hash=its_hash, document=LOST_PLAN)).lastrowid
-    yield from _remove_open_jobs(connection, number)
+    yield from _end_open_jobs(connection, number)
 
 
 def _mend_loose_ends(connection: Connection) -> Iterator[SetAside]:

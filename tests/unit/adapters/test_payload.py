@@ -78,6 +78,14 @@ def test_time_is_there_only_where_the_tool_says_its_offset(acquired_at: str | No
     assert event["data"]["image"]["acquired_at"] == acquired_at
 
 
+def test_what_was_made_beside_the_numbers_is_named() -> None:
+    result = replace(a_result(), artefacts=("/maps/\udcff.tif",), weights_sha256="cd" * 32)
+    data = told(result)["data"]
+    assert (data["artefacts"], data["weights_sha256"]) == (["/maps/\\xff.tif"], "cd" * 32)
+    data = told(a_result())["data"]
+    assert (data["artefacts"], data["weights_sha256"]) == ([], None)
+
+
 def test_numbers_that_are_not_finite_become_null() -> None:
     result = replace(a_result(), measurements={"a": float("nan"), "b": float("inf")})
     assert told(result)["data"]["measurements"] == {"a": None, "b": None}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 
@@ -15,8 +16,9 @@ NOW = 1_800_000_000.0
 EVENT = RenderedEvent(event_id="e", event_type="t", order_key="k", subject="s", payload="{}")
 
 
-def failed(error_class: ErrorClass, attempt: int = 1, *, changed: bool = False) -> Failure:
-    return Failure(job=some_job(1, attempt), error_class=error_class, reason="why", file_changed=changed)
+def failed(error_class: ErrorClass, attempt: int = 1, *, changed: bool = False, revision: int = 0) -> Failure:
+    job = replace(some_job(1, attempt), revision=revision)
+    return Failure(job=job, error_class=error_class, reason="why", file_changed=changed)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,9 @@ def failed(error_class: ErrorClass, attempt: int = 1, *, changed: bool = False) 
         (failed(ErrorClass.DEVICE, 3), JobState.RETRY_WAIT, ENVIRONMENT_RETRY_S, True),
         (failed(ErrorClass.SHUTDOWN, 3), JobState.QUEUED, None, True),
         (failed(ErrorClass.ENVIRONMENT, changed=True), JobState.CANCELLED, None, False),
+        (failed(ErrorClass.TASK, 2, revision=1), JobState.RETRY_WAIT, 10.0, False),
+        (failed(ErrorClass.ENVIRONMENT, revision=1), JobState.RETRY_WAIT, ENVIRONMENT_RETRY_S, True),
+        (failed(ErrorClass.SHUTDOWN, revision=1), JobState.QUEUED, None, True),
     ],
 )
 def test_the_table_of_judgements(
@@ -43,6 +48,19 @@ def test_the_table_of_judgements(
 ) -> None:
     not_before = 0.0 if wait_s is None else NOW + wait_s
     assert judge(outcome, NOW) == Ending(outcome=outcome, state=state, not_before=not_before, refund=refund)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        failed(ErrorClass.DATA, revision=1),
+        failed(ErrorClass.RESOURCE, 3, revision=1),
+        failed(ErrorClass.ENVIRONMENT, changed=True, revision=1),
+    ],
+)
+def test_numbers_once_told_are_never_taken_back(failure: Failure) -> None:
+    said = replace(failure, reason="no depth: why")
+    assert judge(failure, NOW) == Ending(outcome=said, state=JobState.STORED)
 
 
 class SlowStore:
