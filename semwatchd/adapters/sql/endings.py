@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_once
 
 from semwatchd.adapters.sql.prepared import Prepared
 from semwatchd.adapters.sql.rows import shallow
-from semwatchd.adapters.sql.tables import HOLDS_IDENTITY, UNDER_WAY, job, outbox, result
+from semwatchd.adapters.sql.tables import HOLDS_IDENTITY, job, outbox, result
 from semwatchd.core.job import DeliveryState, Failure, Job, JobState, Result
 from semwatchd.core.paths import escape
 from semwatchd.core.ports import Ending, RenderedEvent
@@ -21,7 +21,8 @@ from semwatchd.core.version import VERSION
 OTHER_BYTES = "no depth: the file holds other bytes than those whose numbers were reported"
 
 # Statements of the hot path are put together once; building one costs more than running it.
-THIS_ATTEMPT = and_(job.c.id == bindparam("this_id"), job.c.attempt == bindparam("this_attempt"), UNDER_WAY)
+THIS_ATTEMPT = and_(job.c.id == bindparam("this_id"), job.c.attempt == bindparam("this_attempt"))
+_UNDER_WAY = frozenset({JobState.CPU_RUNNING, JobState.GPU_QUEUED, JobState.GPU_RUNNING})
 _FIND_ATTEMPT = Prepared(select(job.c.state, job.c.revision, job.c.sha256).where(THIS_ATTEMPT))
 _FIND_TWIN = Prepared(
     select(job.c.id, job.c.state).where(
@@ -105,7 +106,7 @@ def report(
 
 def _current(connection: Connection, attempted: Job) -> _Attempt | None:
     row = _FIND_ATTEMPT.first(connection, attempt_key(attempted))
-    return _Attempt(*row) if row else None
+    return _Attempt(*row) if row and row[0] in _UNDER_WAY else None
 
 
 def _store(

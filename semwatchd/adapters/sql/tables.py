@@ -53,8 +53,11 @@ metadata = MetaData()
 
 # SQLite uses a partial index only for a query that repeats the index's condition word for word, as literals.
 SETTLING = text("sighting.state = 'settling'")
+# For IN with more than two words it builds a table at every write of a job's state. Without IS TRUE it would
+# take this condition for fulfilled by each of the words, and this index for the better one of two.
 OPEN_JOBS = text(
-    "job.state IN ('queued', 'cpu_running', 'retry_wait', 'gpu_queued', 'gpu_running', 'cpu_done')"
+    "(job.state = 'queued' OR job.state = 'cpu_running' OR job.state = 'retry_wait'"
+    " OR job.state = 'gpu_queued' OR job.state = 'gpu_running' OR job.state = 'cpu_done') IS TRUE"
 )
 UNDER_WAY = text("job.state IN ('cpu_running', 'gpu_queued', 'gpu_running')")
 RUNS_ALONE = text(

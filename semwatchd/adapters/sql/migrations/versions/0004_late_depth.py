@@ -15,5 +15,12 @@ def upgrade() -> None:
     op.add_column("result", sa.Column("artefacts", sa.Text(), server_default="[]", nullable=False))
     op.add_column("result", sa.Column("weights_sha256", sa.Text()))
     op.drop_index("job_open", "job")
-    states = "'queued', 'cpu_running', 'retry_wait', 'gpu_queued', 'gpu_running', 'cpu_done'"
-    op.create_index("job_open", "job", ["state", "lane", "id"], sqlite_where=sa.text(f"state IN ({states})"))
+    op.create_index(
+        "job_open",
+        "job",
+        ["state", "lane", "id"],
+        sqlite_where=sa.text(
+            "(state = 'queued' OR state = 'cpu_running' OR state = 'retry_wait'"
+            " OR state = 'gpu_queued' OR state = 'gpu_running' OR state = 'cpu_done') IS TRUE"
+        ),
+    )
