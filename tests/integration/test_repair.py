@@ -122,8 +122,12 @@ def test_lost_numbers_and_events_are_made_anew_and_not_doubled(folder: Path, tab
     assert rows(folder, "SELECT event_id, count(*) FROM outbox") == [("e-1", 1)]
 
 
-def test_a_plan_of_the_configuration_is_written_anew(folder: Path) -> None:
-    spoil(folder, "plan", "document", "{}}")
+@pytest.mark.parametrize(
+    "document",
+    ["{}}", "[]", "3", "{}", *(f'{{"stages": [], "depth": {depth}}}' for depth in ('"x"', "3", "[1]"))],
+)
+def test_a_plan_of_the_configuration_is_written_anew(folder: Path, document: str) -> None:
+    spoil(folder, "plan", "document", document)
     repaired(folder)
     assert states(folder) == ["stored", "queued", "queued"]
 

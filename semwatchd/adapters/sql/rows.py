@@ -46,14 +46,14 @@ def shallow(noun: Any) -> dict[str, Any]:  # noqa: ANN401 — any dataclass
 def plan_of(document: str) -> Plan:
     """Rebuild a plan from its row."""
     fields = json.loads(document)
-    depth = fields.get("depth")
-    nouns = {"stages": tuple(fields["stages"]), "depth": None if depth is None else _depth_plan_of(depth)}
-    return Plan(**fields | nouns)
+    stages, depth = tuple(fields["stages"]), fields.get("depth")
+    return Plan(**fields | {"stages": stages, "depth": None if depth is None else _depth_plan_of(depth)})
 
 
-def _depth_plan_of(fields: dict[str, Any]) -> DepthPlan:
+def _depth_plan_of(document: Any) -> DepthPlan:  # noqa: ANN401 — whatever stands in the row
     """Rebuild its tuples; JSON knows lists only."""
-    rebuilt: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    fields = dict(document).items()
+    rebuilt: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields}
     return DepthPlan(**rebuilt)
 
 
