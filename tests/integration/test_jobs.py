@@ -18,7 +18,16 @@ from typing import Protocol, TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 from sqlalchemy import Connection
 
 from semwatchd.adapters.sql import operator
@@ -830,11 +839,19 @@ class JournalMachine(RuleBasedStateMachine):
         row = self._model.rows.get(job.id)
         return row.sha256 if row and row.sha256 and content != "c" else content
 
-    @rule(target=waiting, job=consumes(running))
-    def seat(self, job: Job) -> Job:
+    @rule(
+        target=waiting,
+        contents=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=3),
+        late=st.booleans(),
+    )
+    def measure_for_depth(self, contents: Sequence[str], *, late: bool) -> object:
+        jobs = self._claimed(len(contents))
         for store in (self._model, self._real):
-            store.seat([job]).result()
-        return job
+            store.seat(jobs).result()
+        for job, content in zip(jobs, contents, strict=False):
+            if late:
+                self.report(job, content)
+        return multiple(*jobs)
 
     @rule(job=waiting, begun=st.booleans())
     def show(self, job: Job, *, begun: bool) -> None:
@@ -850,10 +867,18 @@ class JournalMachine(RuleBasedStateMachine):
     def fail_at_the_network(self, job: Job, error_class: ErrorClass) -> None:
         self._finish(failure(self._as_told(job), error_class, self._model.now))
 
-    @rule(limit=st.integers(1, 2))
-    def reclaim(self, limit: int) -> None:
+    @rule(contents=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=3))
+    def owe_depth(self, contents: Sequence[str]) -> None:
+        for job, content in zip(self._claimed(len(contents)), contents, strict=False):
+            self._finish(owed(job, self._its(job, content)))
         assert self._real.owed().result() == self._model.owed().result()
+
+    @precondition(lambda self: self._model.owed().result())
+    @rule(limit=st.integers(1, 2), contents=st.lists(st.sampled_from([*"abc", "bad"]), max_size=4))
+    def reclaim(self, limit: int, contents: Sequence[str]) -> None:
         assert self._real.reclaim_owed(limit).result() == self._model.reclaim_owed(limit).result()
+        for job, content in zip(self._claimed(len(contents)), contents, strict=False):
+            self._measured(job, content)
 
     @rule(
         job=consumes(running),
@@ -863,6 +888,10 @@ class JournalMachine(RuleBasedStateMachine):
     )
     def fail(self, job: Job, error_class: ErrorClass, content: str | None, *, changed: bool) -> None:
         self._finish(failure(job, error_class, self._model.now, content=content, changed=changed))
+
+    def _measured(self, job: Job, content: str) -> None:
+        bad = failure(job, ErrorClass.DATA, self._model.now)
+        self._finish(bad if content == "bad" else success(job, self._its(job, content)))
 
     def _finish(self, ending: Ending) -> None:
         assert self._real.finish(ending).result() == self._model.finish(ending).result()
@@ -889,8 +918,7 @@ class JournalMachine(RuleBasedStateMachine):
     @rule(contents=st.lists(st.sampled_from([*"abc", "bad"]), min_size=3, max_size=5))
     def work_off(self, contents: Sequence[str]) -> None:
         for job, content in zip(self._claimed(len(contents)), contents, strict=False):
-            bad = failure(job, ErrorClass.DATA, self._model.now)
-            self._finish(bad if content == "bad" else success(job, content))
+            self._measured(job, content)
         self.deliver(("mes", "archive"))
 
     @rule(
