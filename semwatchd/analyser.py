@@ -17,6 +17,7 @@ from semwatchd.core.ports import Decoder
 from semwatchd.engine.settings import WorkerSettings
 from semwatchd.engine.worker import Analyse, analyse
 from semwatchd.pipeline.build import Compared, build_stages
+from semwatchd.pipeline.crops import stacked
 from semwatchd.pipeline.stage import Stage
 
 PLANS_KEPT = 8  # built plans per worker; each holds its reference's spectra
@@ -26,7 +27,9 @@ def build(settings: WorkerSettings) -> Analyse:
     """Make the function that turns a job into an outcome."""
     cv2.setNumThreads(1)
     decode_bounded = partial(decode, max_pixels=settings.max_pixels)
-    return partial(analyse, read=read_once, decode=decode_bounded, stages_of=_stages_of(decode_bounded))
+    return partial(
+        analyse, read=read_once, decode=decode_bounded, stages_of=_stages_of(decode_bounded), cut=stacked
+    )
 
 
 def _stages_of(decode_bounded: Decoder) -> Callable[[Job], Sequence[Stage]]:

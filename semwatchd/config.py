@@ -22,11 +22,19 @@ from semwatchd.adapters.mes.filedrop import FileDropSettings
 from semwatchd.adapters.mes.guard import GuardSettings
 from semwatchd.adapters.mes.http import HttpSettings
 from semwatchd.complaints import complaint
-from semwatchd.core.errors import ConfigError
+from semwatchd.core.errors import ConfigError, EnvironmentFault
 from semwatchd.core.plan import Plan
 from semwatchd.engine.relay import RelaySettings
-from semwatchd.engine.settings import AuditSettings, QueueSettings, RetentionSettings, WorkerSettings
+from semwatchd.engine.settings import (
+    AuditSettings,
+    DepthSettings,
+    QueueSettings,
+    RetentionSettings,
+    WorkerSettings,
+)
 from semwatchd.engine.watched import WatchSettings, overlapping_roots
+from semwatchd.models.manifest import read_manifest
+from semwatchd.models.shipped import weights_or_shipped
 from semwatchd.pipeline.settings import PlanDepthSettings, PlanSettings, RegistrationSettings, plan_from
 
 if TYPE_CHECKING:
@@ -72,6 +80,7 @@ class Config(BaseSettings):
     plans: dict[str, PlanSettings] = Field(default_factory=lambda: {"default": PlanSettings()})
     workers: WorkerSettings = WorkerSettings()
     queue: QueueSettings = QueueSettings()
+    depth: DepthSettings = DepthSettings()
     audit: AuditSettings = AuditSettings()
     retention: RetentionSettings = RetentionSettings()
     http: HttpServerSettings = HttpServerSettings()
@@ -99,8 +108,15 @@ class Config(BaseSettings):
         return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
     def plan(self, name: str) -> Plan:
-        """Make one of the plans; reads its reference's bytes for the hash."""
-        return plan_from(name, self.plans[name])
+        """Make one of the plans; its hash takes in the reference's bytes and the depth's weights."""
+        settings = self.plans[name]
+        return plan_from(name, settings, self.weights_sha256() if settings.depth else None)
+
+    def weights_sha256(self) -> str | None:
+        """Tell the weights by which depths are told; None where they are not."""
+        if self.depth.device == "off":
+            return None
+        return read_manifest(weights_or_shipped(self.depth.weights)).weights
 
 
 def load_config(path: Path) -> Config:
@@ -133,7 +149,7 @@ def check_config(raw: Mapping[str, Any]) -> Config:
     except ValidationError as error:
         problems = [_in_words(detail) for detail in _own_mistakes(error.errors())] + problems
         raise ConfigError(problems + _problems_outside(*_sound_parts(raw))) from error
-    problems += _problems_outside(dict(enumerate(config.watch)), config.plans)
+    problems += _problems_outside(dict(enumerate(config.watch)), config.plans) + _weights_problems(config)
     if problems:
         raise ConfigError(problems)
     return config
@@ -209,6 +225,16 @@ def _reference_problems(plans: Mapping[str, PlanSettings]) -> list[str]:
     return problems
 
 
+def _weights_problems(config: Config) -> list[str]:
+    if not any(settings.depth for settings in config.plans.values()):
+        return []
+    try:
+        config.weights_sha256()
+    except EnvironmentFault as error:
+        return [f"depth.weights: {error}; or do without depths by depth.device = 'off'"]
+    return []
+
+
 def _own_mistakes(details: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
     """Leave out lists called too short only because what stands in them is wrong."""
     places = [detail["loc"] for detail in details]
@@ -264,6 +290,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "plans": PlanSettings,
     "workers": WorkerSettings,
     "queue": QueueSettings,
+    "depth": DepthSettings,
     "audit": AuditSettings,
     "retention": RetentionSettings,
     "http": HttpServerSettings,

@@ -34,8 +34,9 @@ from semwatchd.engine.heartbeat import Heartbeat, Rate, status_line
 from semwatchd.engine.memory import MemoryTracer
 from semwatchd.engine.opening import Opening, effort
 from semwatchd.engine.stacks import thread_stacks, worker_stacks
+from semwatchd.engine.surroundings import Surroundings
 from semwatchd.engine.wishes import Wishes
-from semwatchd.line import Line, Surroundings, running_line
+from semwatchd.line import Line, running_line
 from semwatchd.lookout import Lookout, health_part, watching
 from semwatchd.overview import Overview
 from semwatchd.reload import LiveConfig

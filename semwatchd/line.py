@@ -29,35 +29,22 @@ from semwatchd.adapters.sql.repair import mend_at_start
 from semwatchd.adapters.sql.schema import prepare_journal
 from semwatchd.config import Config, Destination
 from semwatchd.core.job import Result
-from semwatchd.core.ports import Log, MesAdapter, RenderedEvent, Telemetry
+from semwatchd.core.ports import JobStore, Log, MesAdapter, RenderedEvent, Telemetry
+from semwatchd.depth_line import depth_slab, telling_depths
 from semwatchd.engine.collector import Collector
-from semwatchd.engine.crew import Crew
 from semwatchd.engine.dispatcher import Dispatcher
-from semwatchd.engine.health import Health, HealthBoard
-from semwatchd.engine.messages import Setup
+from semwatchd.engine.health import Health
+from semwatchd.engine.messages import Setup, SlabShape
 from semwatchd.engine.placement import place_workers, worker_count
 from semwatchd.engine.relay import Relay
 from semwatchd.engine.settings import WorkerSettings
 from semwatchd.engine.slots import anonymous_slots, begun, open_slots
 from semwatchd.engine.supervisor import Limits, WorkerPool
+from semwatchd.engine.surroundings import Surroundings
 
 #: Named, not imported: the supervisor holds no numpy.
 ANALYSER = "semwatchd.analyser:build"
 JOIN_TURN_S = 0.2  # so that a second wish to stop is heard at once
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What every part may use: where it reports, counts and asks for the end.
-
-    ``hurried`` says whether the end should not wait for what runs.
-    """
-
-    log: Log
-    telemetry: Telemetry
-    health: HealthBoard
-    crew: Crew
-    hurried: Callable[[], bool] = bool  #: bool() is False: nobody hurries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +58,11 @@ class Line:
 
 
 def start_workers(
-    settings: WorkerSettings, slots_dir: Path | None, telemetry: Telemetry, log: Log
+    settings: WorkerSettings,
+    slots_dir: Path | None,
+    telemetry: Telemetry,
+    log: Log,
+    slab: SlabShape | None = None,
 ) -> WorkerPool:
     """Start the worker processes on the cores this process may use.
 
@@ -79,12 +70,17 @@ def start_workers(
     ----------
     slots_dir
         Where the workers note what they begin; None where nobody will recover it.
+    slab
+        Where they leave pictures for the depth process, if there is one.
     """
     allowed = sorted(os.sched_getaffinity(0))
     count = worker_count(allowed, settings.count, cpu_quota())
     placement = place_workers(allowed, count, pin=settings.pin, nodes=memory_nodes())
     setup = Setup(
-        factory=ANALYSER, settings=settings, memory_limit_bytes=settings.memory_limit_mb * 1024 * 1024
+        factory=ANALYSER,
+        settings=settings,
+        memory_limit_bytes=settings.memory_limit_mb * 1024 * 1024,
+        slab=slab,
     )
     slots = open_slots(slots_dir, len(placement)) if slots_dir else anonymous_slots(len(placement))
     limits = Limits(
@@ -121,8 +117,18 @@ def running_line(config: Config, around: Surroundings, resight: Callable[[str, s
         slots_dir = config.state_dir / "slots"
         _recover(journal, slots_dir, around.log)
         relays = stack.enter_context(_running_relays(config, journal, around))
-        pool = start_workers(config.workers, slots_dir, around.telemetry, around.log)
-        dispatcher = _dispatcher(config, journal, pool, relays, around, resight)
+        slab = stack.enter_context(depth_slab(config))
+        pool = start_workers(config.workers, slots_dir, around.telemetry, around.log, slab.shape)
+        store, collector = _collector(config, journal, relays, around, resight)
+        depths = stack.enter_context(telling_depths(config, slab, collector, store, around))
+        dispatcher = Dispatcher(
+            pool,
+            store,
+            depths,
+            config.queue.capacity,
+            partial(around.crew.death, "journal change"),
+            around.log,
+        )
         stack.callback(dispatcher.drain, config.queue.drain_s, around.hurried)
         stack.callback(journal.stop_trying)  # at the end a disk that refuses to be written must not hold us
         yield Line(journal=journal, reserve=reserve, pool=pool, dispatcher=dispatcher)
@@ -253,14 +259,13 @@ def _adapter(destination: Destination) -> MesAdapter:
             return FileDropMes(destination)
 
 
-def _dispatcher(
+def _collector(
     config: Config,
     journal: Journal,
-    pool: WorkerPool,
     relays: Sequence[Relay],
     around: Surroundings,
     resight: Callable[[str, str], None],
-) -> Dispatcher:
+) -> tuple[JobStore, Collector]:
     def wake_relays() -> None:
         for relay in relays:
             relay.wake()
@@ -274,9 +279,6 @@ def _dispatcher(
             revision=result.job.revision + 1,
         )
         return (event,)
-
-    def on_error(error: BaseException) -> None:
-        around.crew.death("journal change", error)
 
     def environment(reason: str) -> None:
         around.health.set(
@@ -293,9 +295,9 @@ def _dispatcher(
         render=render,
         resight=resight,
         environment=environment,
-        on_error=on_error,
+        on_error=partial(around.crew.death, "journal change"),
         telemetry=around.telemetry,
         log=around.log,
         clock=time.time,
     )
-    return Dispatcher(pool, store, collector, config.queue.capacity, on_error, around.log)
+    return store, collector

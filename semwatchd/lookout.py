@@ -26,8 +26,9 @@ from semwatchd.engine.canary import Canary, CanarySource
 from semwatchd.engine.health import Health
 from semwatchd.engine.intake import Intake
 from semwatchd.engine.intake_loop import IntakeLoop
+from semwatchd.engine.surroundings import Surroundings
 from semwatchd.engine.watched import WatchedFolder, watched_folder
-from semwatchd.line import Line, Surroundings
+from semwatchd.line import Line
 
 _PART = "watch:"
 _CANARY = "canary:"

@@ -166,17 +166,15 @@ class Site:
         return [json.loads(line) for line in self.log.read_text("utf-8").splitlines()]
 
 
-def as_toml(content: Mapping[str, Any]) -> str:
+def as_toml(content: Mapping[str, Any], below: str = "") -> str:
     """Write sections and lists of sections as TOML; JSON's scalars and lists are TOML's too."""
     plain, tables = [], []
     for name, value in content.items():
         match value:
-            case {"default": dict() as inner}:
-                tables.append(f"[{name}.default]\n{as_toml(inner)}")
             case dict():
-                tables.append(f"[{name}]\n{as_toml(value)}")
+                tables.append(f"[{below}{name}]\n{as_toml(value, f'{below}{name}.')}")
             case [dict(), *_]:
-                tables += [f"[[{name}]]\n{as_toml(each)}" for each in value]
+                tables += [f"[[{below}{name}]]\n{as_toml(each, f'{below}{name}.')}" for each in value]
             case _:
                 plain.append(f"{name} = {json.dumps(value)}\n")
     return "".join(plain + tables)

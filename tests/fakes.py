@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from semwatchd.core.job import DeliveryState, ErrorClass, Job, JobState, Measurements
+from semwatchd.core.job import DeliveryState, DepthSkip, ErrorClass, Job, JobState, Measurements
 from semwatchd.core.ports import Event, Verdict
 
 WAITING = (DeliveryState.PENDING, DeliveryState.RETRY_WAIT)
@@ -123,6 +123,9 @@ class RecordingTelemetry:
 
     def worker_restarted(self, reason: str) -> None:
         self.calls.append(("worker_restarted", reason))
+
+    def depth_skipped(self, reason: DepthSkip) -> None:
+        self.calls.append(("depth_skipped", reason))
 
     def delivery(self, destination: str, outcome: str, elapsed_s: float) -> None:
         self.calls.append(("delivery", destination, outcome, elapsed_s))

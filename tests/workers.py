@@ -14,17 +14,14 @@ from semwatchd.core.image import SemImage
 from semwatchd.core.job import Job
 from semwatchd.core.ports import SourceFile
 from semwatchd.engine.worker import Analyse, analyse
-from semwatchd.pipeline.stage import Begin, Measured, Picture, Stage
+from semwatchd.pipeline.stage import Measured, Picture, Stage
 from tests.deliveries import FACTS
 
 LIMIT_BYTES = 512 * 1024 * 1024  #: address space of a worker in these tests
 
 
 def build(settings: object) -> Analyse:
-    def work(job: Job, begin: Begin) -> object:
-        return analyse(job, begin, _read, _decode, _stages_of)
-
-    return work  # type: ignore[return-value] # an Outcome: analyse says so
+    return partial(analyse, read=_read, decode=_decode, stages_of=_stages_of, cut=_cut)
 
 
 def broken(settings: object) -> Analyse:
@@ -59,6 +56,10 @@ def _decode(source: SourceFile) -> SemImage:
         case "odd":
             raise KeyError("no such \udcff\nkey" + "x" * 5000)
     return SemImage(pixels=None, facts=FACTS)  # type: ignore[arg-type] # nobody looks at pixels here
+
+
+def _cut(pixels: object, plan: object) -> str:
+    raise AssertionError("no plan here asks for a depth")
 
 
 def _stages_of(job: Job) -> tuple[Stage, ...]:

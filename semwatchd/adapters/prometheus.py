@@ -18,7 +18,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from semwatchd.core.job import DeliveryState, ErrorClass, Job, JobState
+from semwatchd.core.job import DeliveryState, DepthSkip, ErrorClass, Job, JobState
 from semwatchd.core.paths import one_line
 from semwatchd.core.version import VERSION
 
@@ -110,6 +110,9 @@ class PrometheusTelemetry:
             registry, "share_helper_stuck", "1: the share's last helper hangs in the kernel.", "root"
         )
         self._restarts = _counter(registry, "worker_restarts", "Workers started anew.", "reason")
+        self._depths_skipped = _counter(registry, "depth_skipped", "Images that go without depth.", "reason")
+        for reason in DepthSkip:
+            self._depths_skipped.labels(reason)
         self._requests = _counter(registry, "mes_requests", "Tries to deliver.", "destination", "outcome")
         self._transitions = _counter(registry, "breaker_transitions", "Breaker changes.", "destination", "to")
         self._end_to_end = _histogram(
@@ -211,6 +214,10 @@ class PrometheusTelemetry:
     def worker_restarted(self, reason: str) -> None:
         """Count a worker started anew."""
         self._restarts.labels(reason).inc()
+
+    def depth_skipped(self, reason: DepthSkip) -> None:
+        """Count an image that goes without the depth that its plan asks for."""
+        self._depths_skipped.labels(reason).inc()
 
     def delivery(self, destination: str, outcome: str, elapsed_s: float) -> None:
         """Count a try to deliver and record its time."""

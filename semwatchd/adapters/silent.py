@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from semwatchd.core.job import ErrorClass, Job, JobState
+from semwatchd.core.job import DepthSkip, ErrorClass, Job, JobState
 
 
 class SilentTelemetry:
@@ -32,6 +32,9 @@ class SilentTelemetry:
         """Do nothing."""
 
     def worker_restarted(self, reason: str) -> None:
+        """Do nothing."""
+
+    def depth_skipped(self, reason: DepthSkip) -> None:
         """Do nothing."""
 
     def delivery(self, destination: str, outcome: str, elapsed_s: float) -> None:

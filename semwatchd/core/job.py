@@ -71,6 +71,15 @@ class ErrorClass(StrEnum):
     SHUTDOWN = "shutdown"  #: interrupted by our own stop: free retry
 
 
+class DepthSkip(StrEnum):
+    """Why an image goes without the depth that its plan asks for."""
+
+    BUSY = "busy"  #: more to do than the depth process can
+    SICK = "sick"  #: it does not work, and too many images wait for it
+    CRASHES = "crashes"  #: it ended again and again while it had the picture
+    OFF = "off"  #: there is none
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """Where in the fab the image belongs. Missing context is None, never invented."""

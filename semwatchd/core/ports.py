@@ -9,7 +9,17 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from semwatchd.core.image import SemImage
-from semwatchd.core.job import Context, DeliveryState, ErrorClass, Job, JobState, Lane, Outcome, Result
+from semwatchd.core.job import (
+    Context,
+    DeliveryState,
+    DepthSkip,
+    ErrorClass,
+    Job,
+    JobState,
+    Lane,
+    Outcome,
+    Result,
+)
 from semwatchd.core.naming import NameRules
 from semwatchd.core.plan import Plan
 
@@ -314,6 +324,7 @@ class Telemetry(Protocol):
     def job_ended(self, job: Job, state: JobState, error_class: ErrorClass | None) -> None: ...
     def job_timed(self, tool: str, elapsed_ms: Mapping[str, float], end_to_end_s: float) -> None: ...
     def worker_restarted(self, reason: str) -> None: ...
+    def depth_skipped(self, reason: DepthSkip) -> None: ...
     def delivery(self, destination: str, outcome: str, elapsed_s: float) -> None: ...
     def breaker(self, destination: str, state: str) -> None: ...
     def beat(self, loop: str) -> None: ...

@@ -12,7 +12,8 @@ from multiprocessing.connection import Connection, Pipe
 
 from semwatchd.core.children import environment
 from semwatchd.core.job import Job
-from semwatchd.engine.messages import Setup
+from semwatchd.engine.burial import bury
+from semwatchd.engine.messages import Setup, SlabShape
 from semwatchd.engine.pace import Deadlines
 from semwatchd.engine.slots import noted, stage_in
 
@@ -32,8 +33,6 @@ MEMORY = {
     )
 }
 
-LAST_BREATH_S = 0.5  # from a closed pipe to the end of its process, whose own exit code is worth knowing
-BURY_S = 2.0  # a killed process that is still there hangs in the kernel; nobody waits for it
 STACKS_BYTES = 16_384  # of a dump: a log line, not a core file
 START_LIMIT_S = 60.0  # a worker that has not loaded its libraries by then never will
 LOOK_AFTER_S = 0.5  # an image younger than this is in no stage for too long; to look costs a system call
@@ -56,7 +55,7 @@ class Child:
         self._stacks = os.memfd_create("stacks", os.MFD_CLOEXEC)
         self.stacks_from = 0  #: where in it the next dump begins; those before have been read
         try:
-            self.process = _started(theirs.fileno(), cores, slot_descriptor, self._stacks)
+            self.process = _started(cores, theirs.fileno(), slot_descriptor, self._stacks, setup.slab)
         except OSError:
             os.close(self._stacks)
             raise
@@ -139,29 +138,18 @@ class Child:
         """Collect the dead child and return how it ended. Ask for its :meth:`stacks` before."""
         self.pipe.close()
         os.close(self._stacks)
-        for limit_s in (LAST_BREATH_S, BURY_S):
-            try:
-                return _how_it_ended(self.process.wait(limit_s))
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-        # subprocess collects it once the kernel lets go of it
-        return "hangs inside the kernel, most likely on a share that does not answer"
+        return bury(self.process)
 
 
-def _started(pipe: int, cores: tuple[int, ...], slot: int, stacks: int) -> subprocess.Popen[bytes]:
+def _started(
+    cores: tuple[int, ...], pipe: int, slot: int, stacks: int, slab: SlabShape | None
+) -> subprocess.Popen[bytes]:
     numbers = ",".join(map(str, cores))
     arguments = [str(pipe), str(os.getpid()), numbers, str(slot), str(stacks)]
     return subprocess.Popen(
         [sys.executable, "-m", __package__ + ".worker", *arguments],
-        pass_fds=[pipe, slot, stacks],
+        pass_fds=[pipe, slot, stacks, *([slab.descriptor] if slab else [])],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         env=environment() | SINGLE_THREADED | MEMORY,
     )
-
-
-def _how_it_ended(status: int) -> str:
-    if status >= 0:
-        return f"exit code {status}"
-    known = {number.value: number.name for number in signal.Signals}
-    return f"signal {known.get(-status, -status)}"

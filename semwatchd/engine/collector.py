@@ -72,7 +72,28 @@ class Collector:
         ending = judge(outcome, self.clock())
         if isinstance(outcome, Result):
             ending = Ending(outcome=outcome, state=ending.state, events=self.render(outcome))
+        self._finish(ending)
+
+    def owe(self, result: Result) -> None:
+        """Store numbers whose depth is to follow, and report them unless that has been done."""
+        events = () if result.job.revision else self.render(result)
+        self._finish(Ending(outcome=result, state=JobState.CPU_DONE, events=events))
+
+    def report(self, result: Result) -> None:
+        """Store and report numbers ahead of their depth, which is still being worked at."""
+        done = self.store.report(result, self.render(result))
+        done.add_done_callback(lambda done: self._ahead(result, done))
+
+    def _finish(self, ending: Ending) -> None:
         self.store.finish(ending).add_done_callback(lambda done: self._report(ending, done))
+
+    def _ahead(self, result: Result, done: Future[bool]) -> None:
+        error = done.exception()
+        if error is not None:
+            self.on_error(error)
+            return
+        self.log.info("numbers_ahead_of_depth", job=result.job.id, path=escape(result.job.path))
+        self._time(result)
 
     def _report(self, ending: Ending, done: Future[JobState | None]) -> None:
         error = done.exception()
@@ -91,13 +112,16 @@ class Collector:
     def _count(self, outcome: Outcome, state: JobState) -> None:
         error_class = outcome.error_class if isinstance(outcome, Failure) else None
         self.telemetry.job_ended(outcome.job, state, error_class)
-        if isinstance(outcome, Result):
-            since_written_s = max(0.0, self.clock() - outcome.job.mtime_ns / 1e9)
-            self.telemetry.job_timed(outcome.job.context.tool, outcome.elapsed_ms, since_written_s)
+        if isinstance(outcome, Result) and not outcome.job.revision:  # else its numbers went ahead
+            self._time(outcome)
         if error_class == ErrorClass.ENVIRONMENT and state == JobState.RETRY_WAIT:
             self.environment(outcome.reason if isinstance(outcome, Failure) else "")
         else:
             self.environment("")
+
+    def _time(self, result: Result) -> None:
+        since_written_s = max(0.0, self.clock() - result.job.mtime_ns / 1e9)
+        self.telemetry.job_timed(result.job.context.tool, result.elapsed_ms, since_written_s)
 
     def _say(self, outcome: Outcome, state: JobState) -> None:
         job = outcome.job

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 
 from semwatchd.core.job import Job
 from semwatchd.core.ports import JobStore, Log
-from semwatchd.engine.collector import Collector
+from semwatchd.engine.depths import Depths
 from semwatchd.engine.supervisor import WorkerPool
 
 ALONE_PAUSE = 4.0  # after a job measured alone the others get this many times its time
@@ -23,6 +23,8 @@ class Dispatcher:
 
     Parameters
     ----------
+    depths
+        Takes what the workers answer.
     capacity
         Jobs claimed ahead of the workers. Each counts as an attempt, so few are claimed; the journal holds
         the rest, and that is the back-pressure.
@@ -32,14 +34,14 @@ class Dispatcher:
         self,
         pool: WorkerPool,
         store: JobStore,
-        collector: Collector,
+        depths: Depths,
         capacity: int,
         on_error: Callable[[BaseException], None],
         log: Log,
     ) -> None:
         self._pool = pool
         self._store = store
-        self._collector = collector
+        self._depths = depths
         self._capacity = capacity
         self._on_error = on_error
         self._log = log
@@ -59,8 +61,8 @@ class Dispatcher:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is claimed, asked for or running."""
-        return not self.depth and self._claiming is None and not self._pool.busy
+        """Whether nothing is claimed, asked for or running, and no depth is missing that can be had."""
+        return not self.depth and self._claiming is None and not self._pool.busy and self._depths.idle
 
     def notify(self) -> None:
         """Say that new jobs are in the journal. May be called from any thread."""
@@ -120,7 +122,9 @@ class Dispatcher:
     def _hear(self, timeout_s: float) -> None:
         news = self._pool.wait(timeout_s)
         for outcome in news.outcomes:
-            self._collector.collect(outcome)
+            self._depths.take(outcome, seated=outcome.job.id in news.seated)
+        for job in news.unstarted:
+            self._depths.forget(job)
         if news.unstarted:
             self._store.give_back(news.unstarted)
 
@@ -145,10 +149,13 @@ class Dispatcher:
         if self._alone and now >= self._next_alone:
             if not self._pool.busy and self._pool.free():
                 self._alone_since = now
-                self._pool.submit(self._alone.popleft())
+                self._submit(self._alone.popleft())
             return  # nothing new is begun until the workers are empty
         while self._claimed and self._pool.free():
-            self._pool.submit(self._claimed.popleft())
+            self._submit(self._claimed.popleft())
+
+    def _submit(self, job: Job) -> None:
+        self._pool.submit(job, self._depths.lend(job))
 
     def _ask_for_more(self) -> None:
         wanted = self._capacity - len(self._claimed)

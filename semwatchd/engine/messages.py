@@ -12,12 +12,22 @@ from semwatchd.core.job import Job, Measurements, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlabShape:
+    """A slab that a child inherits, see :mod:`.ring`."""
+
+    descriptor: int  #: the same number in every process
+    slots: int
+    picture_bytes: int  #: that a slot holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """The first message to a worker: how to make its ``analyse`` function."""
 
     factory: str  #: "package.module:function"; called with ``settings``
     settings: Any  #: picklable
     memory_limit_bytes: int  #: address space; beyond it an allocation fails instead of the machine
+    slab: SlabShape | None = None  #: where pictures for the network go; None: there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

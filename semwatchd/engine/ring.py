@@ -1,6 +1,6 @@
 """Pictures on their way from the workers to the process that runs networks: memory that both have mapped.
 
-The supervisor makes a slab of equal slots and alone decides whose each is (:class:`Leases`); a process that
+The supervisor makes a slab of equal slots and alone decides whose each is (:mod:`.seats`); a process that
 has been lent a slot writes one picture into it, and another reads it where it lies. No lock is held by
 anybody, so none can be left behind by a process that is killed. What has no name in the file system is gone
 with the last process that had it open.
@@ -12,8 +12,6 @@ import fcntl
 import mmap
 import os
 import struct
-from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 PAGE_BYTES = 4096
@@ -54,7 +52,8 @@ class Slab:
         self.slots = slots
         self.picture_bytes = picture_bytes
         self._stride = stride(picture_bytes)
-        self._memory = mmap.mmap(descriptor, slots * self._stride)
+        self.mapped_bytes = slots * self._stride
+        self._memory = mmap.mmap(descriptor, self.mapped_bytes)
         self._bytes = memoryview(self._memory)
 
     def put(
@@ -123,52 +122,3 @@ def create_slab(slots: int, picture_bytes: int) -> Slab:
 def stride(picture_bytes: int) -> int:
     """Return the bytes from one slot to the next: whole pages."""
     return -(-(HEADER_BYTES + picture_bytes) // PAGE_BYTES) * PAGE_BYTES
-
-
-class Leases:
-    """Whose each slot is. Lives in the supervisor; a process that ends gives back what it had."""
-
-    def __init__(self, slots: int) -> None:
-        self._free = deque(range(slots))
-        self._holder: dict[int, int] = {}
-
-    @property
-    def free(self) -> int:
-        """How many could be lent now; none is the workers' sign to wait, or to go without."""
-        return len(self._free)
-
-    def lend(self, pid: int) -> int | None:
-        """Lend a slot to a process; None where all are out."""
-        if not self._free:
-            return None
-        slot = self._free.popleft()
-        self._holder[slot] = pid
-        return slot
-
-    def hand_on(self, slots: Iterable[int], pid: int) -> None:
-        """Let another process have the slots: from now on its end gives them back.
-
-        Raises
-        ------
-        KeyError
-            One of them is nobody's.
-        """
-        for slot in slots:
-            self._holder[slot]
-            self._holder[slot] = pid
-
-    def give_back(self, slots: Iterable[int]) -> None:
-        """Take slots back; one that is free already stays so."""
-        for slot in slots:
-            if self._holder.pop(slot, None) is not None:
-                self._free.append(slot)
-
-    def held_by(self, pid: int) -> list[int]:
-        """Return what a process has, in the order of the slots."""
-        return sorted(slot for slot, holder in self._holder.items() if holder == pid)
-
-    def end_of(self, pid: int) -> list[int]:
-        """Take back what a dead process had, and return it. It must be dead: a hung one may still write."""
-        slots = self.held_by(pid)
-        self.give_back(slots)
-        return slots

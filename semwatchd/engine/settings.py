@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -70,6 +71,51 @@ class QueueSettings(BaseModel):
     drain_s: Annotated[
         float, Field(ge=0, le=600, description="Time for running images to finish when the daemon stops.")
     ] = 20.0
+
+
+class DepthSettings(BaseModel):
+    """The process that tells depths; it runs where a plan asks for them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: Annotated[
+        Literal["auto", "cpu", "cuda", "off"],
+        Field(description="Where the network runs; auto takes a GPU where one is, off does without depths."),
+    ] = "auto"
+    weights: Annotated[
+        Path | None, Field(description="Weights of 'semwatchd train depth'; by default those that ship.")
+    ] = None
+    folder: Annotated[
+        Path | None, Field(description="Where depth maps are written; by default 'depth' beside the journal.")
+    ] = None
+    threads: Annotated[int, Field(ge=1, le=64, description="Cores the network may use without a GPU.")] = 1
+    batch: Annotated[int, Field(ge=1, le=256, description="Pictures shown at once, at most.")] = 32
+    max_wait_s: Annotated[
+        float, Field(ge=0, le=10, description="How long the first picture waits for others to join it.")
+    ] = 0.02
+    seats: Annotated[
+        int,
+        Field(ge=1, le=1024, description="Pictures that may wait; more go without depth, and are counted."),
+    ] = 64
+    max_megapixels: Annotated[
+        float, Field(gt=0, le=100, description="Largest part of a picture that can be shown.")
+    ] = 4.2
+    partial_after_s: Annotated[
+        float,
+        Field(ge=1, le=3600, description="Numbers wait so long for their depth; then they go ahead of it."),
+    ] = 30.0
+    deadline_s: Annotated[
+        float, Field(ge=1, le=3600, description="A process that answers no sooner is ended and started anew.")
+    ] = 60.0
+    most_owed: Annotated[
+        int,
+        Field(ge=0, le=1_000_000, description="Images that may wait for a sick device; more go without."),
+    ] = 1000
+
+    @property
+    def most_px(self) -> int:
+        """Pixels that a part to be shown may have."""
+        return int(self.max_megapixels * 1e6)
 
 
 class AuditSettings(BaseModel):

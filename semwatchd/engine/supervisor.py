@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import selectors
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +16,9 @@ from dataclasses import dataclass, field
 from semwatchd.core.job import ErrorClass, Failure, Job, Outcome, Result
 from semwatchd.core.ports import Log, Telemetry
 from semwatchd.engine.child import Child
-from semwatchd.engine.messages import Ready, Reply, Setup
+from semwatchd.engine.messages import Ready, Reply, Seat, Setup, Task
 from semwatchd.engine.pace import Deadlines
+from semwatchd.engine.wakeup import Wakeup
 
 CREDIT = 2  # jobs a worker may hold: one in work, one waiting so that it never idles
 QUICK_DEATH_S = 10.0  # a worker that dies younger than this is restarted with growing patience
@@ -42,6 +42,7 @@ class News:
     """What happened in the pool since it was last asked."""
 
     outcomes: list[Outcome] = field(default_factory=list)
+    seated: set[int] = field(default_factory=set)  #: jobs of these whose pictures wait for the network
     unstarted: list[Job] = field(default_factory=list)  #: lost with a dead worker, but never begun
 
 
@@ -90,9 +91,7 @@ class WorkerPool:
         self._restart_at = [0.0] * len(placement)
         self._restart_delay_s = [0.0] * len(placement)
         self._recycled: set[int] = set()  # slots whose new worker is being started
-        self._closed = False
-        self._wakeup_lock = threading.Lock()
-        self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._wakeup = Wakeup()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wakeup, selectors.EVENT_READ, None)
         self._spawn_missing()
@@ -138,14 +137,14 @@ class WorkerPool:
         """Return the workers that answer, by slot. May be called from any thread."""
         return [(slot, worker) for slot, worker in enumerate(self._workers) if worker and worker.ready]
 
-    def submit(self, job: Job) -> None:
-        """Give a job to the least busy worker. Ask :meth:`free` first."""
+    def submit(self, job: Job, seat: Seat | None = None) -> None:
+        """Give a job to the least busy worker, and a seat for its picture. Ask :meth:`free` first."""
         worker = min(self._taking(), key=lambda worker: len(worker.owed))
         if not worker.owed:
             worker.head_since = self._clock()
         worker.owed.append(job)
         try:
-            worker.pipe.send(job)
+            worker.pipe.send(Task(job=job, seat=seat))
         except OSError:
             return  # it has just died; its end-of-file tells the rest of the story
 
@@ -154,16 +153,14 @@ class WorkerPool:
 
     def wake(self) -> None:
         """End a :meth:`wait` early. May be called from any thread."""
-        with self._wakeup_lock:  # after close() the number may already be another file's
-            if not self._closed:
-                os.eventfd_write(self._wakeup, 1)
+        self._wakeup.ring()
 
     def wait(self, timeout_s: float) -> News:
         """Wait for answers, deaths or a :meth:`wake`, at most ``timeout_s``; replace what died."""
         news = News()
         for key, _ in self._selector.select(timeout_s):
             if key.data is None:
-                os.eventfd_read(self._wakeup)
+                self._wakeup.quieten()
             else:
                 self._hear(key.data, news)
         self._end_overdue(news)
@@ -185,9 +182,7 @@ class WorkerPool:
         for descriptor in self._slots:
             os.close(descriptor)
         self._selector.close()
-        with self._wakeup_lock:
-            self._closed = True
-            os.close(self._wakeup)
+        self._wakeup.close()
         return unanswered
 
     def _hear(self, slot: int, news: News) -> None:
@@ -212,6 +207,8 @@ class WorkerPool:
         worker.head_since, worker.dump_asked_at = self._clock(), None
         worker.rss_bytes, worker.cpu_s = message.rss_bytes, message.cpu_s
         news.outcomes.append(message.outcome)
+        if message.seated:
+            news.seated.add(message.outcome.job.id)
 
     def _end_overdue(self, news: News) -> None:
         """Ask what is overdue where it is, and end it a moment later; waiting for that holds up nobody."""

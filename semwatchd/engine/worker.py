@@ -16,26 +16,48 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from semwatchd.core.children import resident_bytes, settle_in
 from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError, FileGoneError
 from semwatchd.core.failpoints import failpoint
 from semwatchd.core.job import ErrorClass, Evidence, Failure, Job, Outcome, Result
 from semwatchd.core.paths import one_line
+from semwatchd.core.plan import DepthPlan
 from semwatchd.core.ports import Decoder, FileReader, SourceFile
-from semwatchd.engine.messages import Ready, Reply, Setup
+from semwatchd.engine.messages import Ready, Reply, Setup, Task
+from semwatchd.engine.ring import Slab
+from semwatchd.engine.seating import Seating
 from semwatchd.engine.slots import note
 from semwatchd.pipeline.stage import Begin, Stage, run_stages
 
-Analyse = Callable[[Job, Begin], Outcome]
+if TYPE_CHECKING:
+    from semwatchd.core.image import Pixels
+
+Cut = Callable[["Pixels", DepthPlan], "Pixels | str"]  #: the part shown to the network, or why there is none
+Leave = Callable[
+    ["Pixels | str"], Sequence[str]
+]  #: leaves that for the network; words about it where it cannot
+Analyse = Callable[[Job, Begin, Leave], Outcome]
 
 MAX_REASON_CHARS = 1000  #: a person reads it; a library may quote a whole picture
 EVIDENCE_BYTES = 64  #: of a bad file's beginning, kept for a person
 _OOM_SCORE = 300  # when memory runs out, a worker goes before the supervisor
 
 
+def leave_nothing(_: Pixels | str) -> Sequence[str]:
+    """Let the picture go."""
+    return ()
+
+
 def analyse(
-    job: Job, begin: Begin, read: FileReader, decode: Decoder, stages_of: Callable[[Job], Sequence[Stage]]
+    job: Job,
+    begin: Begin,
+    leave: Leave,
+    read: FileReader,
+    decode: Decoder,
+    stages_of: Callable[[Job], Sequence[Stage]],
+    cut: Cut,
 ) -> Outcome:
     """Read, decode and measure one image; ``begin`` is told each step. What happens becomes an outcome."""
     source: SourceFile | None = None
@@ -51,6 +73,7 @@ def analyse(
         read_cpu_ms = (time.thread_time() - cpu_start) * 1e3
         begin("plan")  # a reference may have to be read first, from a share that hangs
         analysis = run_stages(image, stages_of(job), begin)
+        not_left = leave(cut(image.pixels, job.plan.depth)) if job.plan.depth else ()
     except Exception as error:  # noqa: BLE001 — one bad image never stops the line
         return _failure(job, error, source)
     return Result(
@@ -58,7 +81,7 @@ def analyse(
         facts=image.facts,
         measurements=analysis.values,
         registration=analysis.registration,
-        warnings=job.warnings + analysis.warnings,
+        warnings=(*job.warnings, *analysis.warnings, *not_left),
         elapsed_ms={"read": read_ms} | analysis.elapsed_ms,
         cpu_ms={"read": read_cpu_ms} | analysis.cpu_ms,
     )
@@ -108,15 +131,18 @@ def error_class_of(error: Exception) -> ErrorClass:
             return ErrorClass.TASK
 
 
-def serve(connection: Connection, slot_descriptor: int, analyse_job: Analyse) -> None:
+def serve(connection: Connection, slot_descriptor: int, analyse_job: Analyse, slab: Slab | None) -> None:
     """Answer jobs until the other end of the pipe is closed; note each step of them before it is begun."""
     while True:
         try:
-            job: Job = connection.recv()
+            task: Task = connection.recv()
         except EOFError:
             return
-        outcome = analyse_job(job, partial(note, slot_descriptor, job))
-        used = Reply(outcome=outcome, rss_bytes=resident_bytes(), cpu_s=time.process_time())
+        seating = Seating(slab, task.seat)
+        outcome = analyse_job(task.job, partial(note, slot_descriptor, task.job), seating)
+        used = Reply(
+            outcome=outcome, rss_bytes=resident_bytes(), cpu_s=time.process_time(), seated=seating.done
+        )
         failpoint("worker.before_answer")
         connection.send(used)
 
@@ -131,11 +157,13 @@ def main(argv: Sequence[str]) -> None:
     os.sched_setaffinity(0, cores)
     connection = Connection(descriptor)
     setup: Setup = connection.recv()
-    resource.setrlimit(resource.RLIMIT_AS, (setup.memory_limit_bytes, setup.memory_limit_bytes))
+    slab = Slab(setup.slab.descriptor, setup.slab.slots, setup.slab.picture_bytes) if setup.slab else None
+    limit_bytes = setup.memory_limit_bytes + (slab.mapped_bytes if slab else 0)
+    resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
     module, function = setup.factory.split(":")
     analyse_job = getattr(importlib.import_module(module), function)(setup.settings)
     connection.send(Ready(cores=tuple(sorted(os.sched_getaffinity(0)))))
-    serve(connection, slot_descriptor, analyse_job)
+    serve(connection, slot_descriptor, analyse_job, slab)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ from semwatchd.core.job import Lane
 from semwatchd.engine.crew import Crew
 from semwatchd.engine.health import HealthBoard
 from semwatchd.engine.intake import Intake
+from semwatchd.engine.surroundings import Surroundings
 from semwatchd.engine.watched import WatchedFolder, WatchSettings, watched_folder
-from semwatchd.line import Surroundings, running_journal, running_line
+from semwatchd.line import running_journal, running_line
 from semwatchd.offline.show import progress
 
 TURN_S = 0.05

@@ -13,8 +13,9 @@ import pytest
 
 from semwatchd.core.job import Job, JobState
 from semwatchd.engine.collector import Collector
+from semwatchd.engine.depths import NoDepths
 from semwatchd.engine.dispatcher import Dispatcher
-from semwatchd.engine.messages import Setup
+from semwatchd.engine.messages import Seat, Setup
 from semwatchd.engine.slots import anonymous_slots
 from semwatchd.engine.supervisor import Limits, WorkerPool
 from tests.fakes import ListLog, RecordingTelemetry
@@ -51,7 +52,9 @@ class Line:
             log=log,
             clock=lambda: self.store.now,
         )
-        self.dispatcher = Dispatcher(self.pool, self.store, collector, 8, self.errors.append, log)
+        self.dispatcher = Dispatcher(
+            self.pool, self.store, NoDepths(collector, telemetry, "off"), 8, self.errors.append, log
+        )
 
     def run(self) -> None:
         """Turn until every job has come to rest; no retry has to be waited for."""
@@ -95,10 +98,10 @@ def test_the_last_attempt_was_made_with_nothing_beside_it() -> None:
         beside: list[int] = []
         submit = running.pool.submit
 
-        def watched(job: Job) -> None:
+        def watched(job: Job, seat: Seat | None = None) -> None:
             if job.alone:
                 beside.append(sum(len(worker.owed) for worker in running.pool._workers if worker))
-            submit(job)
+            submit(job, seat)
 
         running.pool.submit = watched  # type: ignore[method-assign] # to see what else is in work
         running.run()

@@ -12,6 +12,7 @@ from semwatchd.core.image import Registration, RegistrationStatus
 from semwatchd.core.job import Earlier, Result
 from semwatchd.core.plan import Plan
 from semwatchd.engine.settings import WorkerSettings
+from semwatchd.engine.worker import leave_nothing
 from semwatchd.offline.bench.files import job_of
 from tests.images import write_image, write_truncated
 
@@ -26,7 +27,9 @@ def earlier_of(path: Path) -> Earlier:
 
 
 def measured(path: Path, reference: Earlier | None) -> Result:
-    outcome = ANALYSE(replace(job_of(2, path, Plan(against="previous")), reference=reference), str)
+    outcome = ANALYSE(
+        replace(job_of(2, path, Plan(against="previous")), reference=reference), str, leave_nothing
+    )
     assert isinstance(outcome, Result)
     return outcome
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from semwatchd.core.job import ErrorClass, Failure, Job, Outcome, Result
-from semwatchd.engine import child, stacks
+from semwatchd.engine import burial, child, stacks
 from semwatchd.engine.child import START_LIMIT_S
 from semwatchd.engine.messages import Setup
 from semwatchd.engine.pace import ENOUGH, SHORTEST_S
@@ -532,7 +532,7 @@ def test_a_wait_can_be_ended_early() -> None:
 
 
 def test_a_dead_worker_that_the_kernel_holds_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "BURY_S", 0.01)
+    monkeypatch.setattr(burial, "BURY_S", 0.01)
     with bench() as b:
         b.until_ready()
         worker = b.pool._workers[0]

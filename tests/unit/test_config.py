@@ -101,7 +101,7 @@ def test_three_mistakes_are_named_with_path_and_allowed_values(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("raw", "path", "told"),
     [
-        ({"wokers": {}}, "wokers", "not a known setting (allowed: audit, destinations, guard, "),
+        ({"wokers": {}}, "wokers", "not a known setting (allowed: audit, depth, destinations, gu"),
         ({"_env_file": "x"}, "_env_file", "not a known setting"),
         ({"site": ""}, "site", "must not be empty"),
         ({"site": "x" * 101}, "site", "too long (allowed: at most 100 characters)"),

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semwatchd.engine.ring import Leases, Slab, create_slab
+from semwatchd.engine.messages import Seat
+from semwatchd.engine.ring import Slab, create_slab
+from semwatchd.engine.seats import Seats
 from semwatchd.offline.bench.child import end_with_parent
 
 if TYPE_CHECKING:
@@ -64,38 +66,38 @@ def _cost(name: str, way: Callable[[Load], tuple[float, float]], load: Load) -> 
 def by_slab(load: Load) -> tuple[float, float]:
     """Lend slots, have them filled, stack what lies in them."""
     slots = GROUPS * load.group
-    slab, leases = create_slab(slots, load.rows * load.columns), Leases(slots)
+    slab, seats = create_slab(slots, load.rows * load.columns), Seats(slots)
     ours, theirs = Pipe()
     order = json.dumps(asdict(load) | {"slab": slab.descriptor, "pipe": theirs.fileno()})
     command = [sys.executable, "-m", __name__, order]
-    with subprocess.Popen(command, pass_fds=[slab.descriptor, theirs.fileno()]) as writer:
+    with subprocess.Popen(command, pass_fds=[slab.descriptor, theirs.fileno()]):
         theirs.close()
         try:
-            return _read_slab(load, slab, leases, ours, writer.pid)
+            return _read_slab(load, slab, seats, ours)
         finally:
             ours.close()
             slab.close()
             os.close(slab.descriptor)
 
 
-def _read_slab(load: Load, slab: Slab, leases: Leases, pipe: Connection, writer: int) -> tuple[float, float]:
+def _read_slab(load: Load, slab: Slab, seats: Seats, pipe: Connection) -> tuple[float, float]:
     pipe.recv()  # it is ready
     start, cpu_start = time.perf_counter(), time.process_time()
     for _ in range(GROUPS):
-        pipe.send([leases.lend(writer) for _ in range(load.group)])
+        pipe.send([seats.lend() for _ in range(load.group)])
     for _ in range(load.images // load.group):
-        tickets = pipe.recv()
-        leases.hand_on(tickets, os.getpid())
-        np.stack([_picture(slab, slot, ticket) for slot, ticket in tickets.items()])
-        leases.give_back(tickets)
-        pipe.send([leases.lend(writer) for _ in tickets])
+        filled = pipe.recv()
+        np.stack([_picture(slab, seat) for seat in filled])
+        for seat in filled:
+            seats.give_back(seat)
+        pipe.send([seats.lend() for _ in filled])
     wall_s, cpu_s = time.perf_counter() - start, time.process_time() - cpu_start
     pipe.send(None)
     return cpu_s + _last(pipe), wall_s
 
 
-def _picture(slab: Slab, slot: int, ticket: int) -> NDArray[np.uint8]:
-    found = slab.get(slot, ticket)
+def _picture(slab: Slab, seat: Seat) -> NDArray[np.uint8]:
+    found = slab.get(seat.slot, seat.ticket)
     return np.frombuffer(found.samples, np.uint8).reshape(found.rows, found.columns)
 
 
@@ -110,14 +112,13 @@ def fill_slots(order: dict[str, Any]) -> None:
     """Fill what is lent; the other side of :func:`by_slab`."""
     rows, columns, group = order["rows"], order["columns"], order["group"]
     slab, pipe = Slab(order["slab"], GROUPS * group, rows * columns), Connection(order["pipe"])
-    picture, ticket = np.zeros((rows, columns), np.uint8), 0
+    picture = np.zeros((rows, columns), np.uint8)
     pipe.send("ready")
     cpu_start = time.process_time()
-    while (slots := pipe.recv()) is not None:
-        for slot in slots:
-            ticket += 1
-            slab.put(slot, ticket, (rows, columns), "uint8", picture.data)
-        pipe.send(dict(zip(slots, range(ticket - len(slots) + 1, ticket + 1), strict=True)))
+    while (seats := pipe.recv()) is not None:
+        for seat in seats:
+            slab.put(seat.slot, seat.ticket, (rows, columns), "uint8", picture.data)
+        pipe.send(seats)
     pipe.send(time.process_time() - cpu_start)
 
 

@@ -7,12 +7,13 @@ from typing import cast
 
 import pytest
 
-from semwatchd.core.job import MAX_ATTEMPTS, ErrorClass, Failure, Job, JobState, Outcome
-from semwatchd.engine.collector import Collector
+from semwatchd.core.job import MAX_ATTEMPTS, ErrorClass, Failure, Job, JobState, Outcome, Result
+from semwatchd.engine.depths import NoDepths
 from semwatchd.engine.dispatcher import POLL_S, Dispatcher
+from semwatchd.engine.messages import Seat
 from semwatchd.engine.supervisor import CREDIT, News, WorkerPool
 from tests.deliveries import a_result
-from tests.fakes import FakeClock, ListLog
+from tests.fakes import FakeClock, ListLog, RecordingTelemetry
 from tests.fakes_jobs import MemoryJobStore
 from tests.journals import some_job
 
@@ -39,7 +40,8 @@ class FakePool:
     def free(self) -> int:
         return self._places - len(self.running)
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: Job, seat: Seat | None = None) -> None:
+        assert seat is None
         assert self.free() > 0
         self.running.append(job)
 
@@ -74,6 +76,12 @@ class RecordingCollector:
     def collect(self, outcome: Outcome) -> None:
         self.collected.append(outcome)
 
+    def owe(self, result: Result) -> None:
+        raise AssertionError(result)
+
+    def report(self, result: Result) -> None:
+        raise AssertionError(result)
+
 
 class Bench:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, jobs: int, capacity: int = 8) -> None:
@@ -88,7 +96,7 @@ class Bench:
         self.dispatcher = Dispatcher(
             cast("WorkerPool", self.pool),
             self.store,
-            cast("Collector", self.collector),
+            NoDepths(self.collector, RecordingTelemetry(), "off"),
             capacity,
             self.errors.append,
             self.log,

@@ -11,11 +11,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from semwatchd.engine.ring import Leases, Slab, TornSlotError, create_slab, stride
+from semwatchd.engine.ring import Slab, TornSlotError, create_slab, stride
 
 PICTURE = bytes(range(240)) * 10  # 40 x 60 samples
 
@@ -127,67 +124,3 @@ def test_another_process_writes_and_one_killed_while_it_writes_leaves_no_picture
     for ticket in (5, 12):
         with pytest.raises(TornSlotError):
             slab.get(2, ticket)
-
-
-def test_what_a_killed_worker_had_can_be_lent_again() -> None:
-    leases = Leases(3)
-    lent = [leases.lend(100), leases.lend(200), leases.lend(100)]
-    assert leases.lend(300) is None
-    assert leases.end_of(100) == [lent[0], lent[2]]
-    assert leases.free == 2
-    assert leases.held_by(200) == [lent[1]]
-    assert leases.end_of(100) == []
-
-
-def test_a_slot_handed_on_survives_the_worker_and_falls_with_the_new_holder() -> None:
-    leases = Leases(1)
-    slot = leases.lend(100)
-    assert slot is not None
-    leases.hand_on([slot], 200)
-    assert leases.end_of(100) == []
-    assert leases.end_of(200) == [slot]
-    with pytest.raises(KeyError):
-        leases.hand_on([slot], 100)
-
-
-class LeasesMachine(RuleBasedStateMachine):
-    """Whatever happens in whatever order, no slot is lost and none is lent twice."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.leases = Leases(5)
-        self.holder: dict[int, int] = {}
-
-    @rule(pid=st.integers(1, 3))
-    def lend(self, pid: int) -> None:
-        slot = self.leases.lend(pid)
-        assert (slot is None) == (len(self.holder) == 5)
-        if slot is not None:
-            assert slot not in self.holder
-            self.holder[slot] = pid
-
-    @rule(slot=st.integers(0, 4), pid=st.integers(1, 3))
-    def hand_on(self, slot: int, pid: int) -> None:
-        if slot in self.holder:
-            self.leases.hand_on([slot], pid)
-            self.holder[slot] = pid
-
-    @rule(slot=st.integers(0, 4))
-    def give_back(self, slot: int) -> None:
-        self.leases.give_back([slot])
-        self.holder.pop(slot, None)
-
-    @rule(pid=st.integers(1, 3))
-    def end_of(self, pid: int) -> None:
-        held = sorted(slot for slot, holder in self.holder.items() if holder == pid)
-        assert self.leases.end_of(pid) == held
-        for slot in held:
-            del self.holder[slot]
-
-    @invariant()
-    def nothing_is_lost(self) -> None:
-        assert self.leases.free + len(self.holder) == 5
-
-
-TestLeases = LeasesMachine.TestCase
-TestLeases.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)

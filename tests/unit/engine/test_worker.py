@@ -2,20 +2,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from semwatchd.core.errors import DataError, EnvironmentFault, FileChangedError, FileGoneError
 from semwatchd.core.image import SemImage
 from semwatchd.core.job import ErrorClass, Evidence, Failure, Job, Outcome, Result
+from semwatchd.core.plan import DepthPlan
 from semwatchd.core.ports import SourceFile
-from semwatchd.engine.worker import MAX_REASON_CHARS, analyse, error_class_of
+from semwatchd.engine.worker import MAX_REASON_CHARS, analyse, error_class_of, leave_nothing
 from semwatchd.pipeline.stage import Begin, Measured, Picture, Stage
 from tests.deliveries import FACTS
 from tests.journals import some_job
 
 SOURCE = SourceFile(path="/d/a.tif", data=b"", sha256="ab" * 32, size=100, mtime_ns=1)
 IMAGE = SemImage(pixels=None, facts=FACTS, warnings=("doubtful",))  # type: ignore[arg-type] # nobody looks
+
+
+if TYPE_CHECKING:
+    from semwatchd.core.image import Pixels
+
+
+def uncut(pixels: Pixels, _: DepthPlan) -> Pixels:
+    return pixels
 
 
 def outcome(
@@ -44,7 +54,7 @@ def outcome(
     def stages_of(_: Job) -> tuple[Stage, ...]:
         return (Stage(name="counting", measure=measure),)
 
-    return analyse(job or some_job(1), begin, read, decode, stages_of)
+    return analyse(job or some_job(1), begin, leave_nothing, read, decode, stages_of, uncut)
 
 
 def test_a_good_image_becomes_a_result() -> None:
@@ -113,7 +123,7 @@ def test_a_removed_file_is_set_aside_but_a_lost_folder_is_waited_for(tmp_path: P
 
     def failure_in(root: Path) -> Failure:
         job = replace(some_job(1), root=str(root), path=str(root / "a.tif"))
-        failed = analyse(job, str, read, lambda _: IMAGE, lambda _: ())
+        failed = analyse(job, str, leave_nothing, read, lambda _: IMAGE, lambda _: (), uncut)
         assert isinstance(failed, Failure)
         return failed
 
