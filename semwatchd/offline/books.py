@@ -23,6 +23,8 @@ _JOB_COLUMNS: tuple[Any, ...] = (
     result.c.elapsed_ms,
     result.c.cpu_ms,
     result.c.registration,
+    result.c.measurements,
+    result.c.artefacts,
 )
 
 
@@ -39,6 +41,8 @@ class JobLine:
     elapsed_ms: Mapping[str, float]  #: wall time per stage
     cpu_ms: Mapping[str, float] = field(default_factory=dict)  #: processor time per stage
     registration: Mapping[str, Any] | None = None  #: fields of core.image.Registration
+    depth_nm: float | None = None  #: median of what was shown to the network
+    artefacts: tuple[str, ...] = ()  #: paths of depth maps and their previews
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,8 @@ def _job_line(row: Row[Any]) -> JobLine:
         elapsed_ms=json.loads(row.elapsed_ms) if row.elapsed_ms else {},
         cpu_ms=json.loads(row.cpu_ms) if row.cpu_ms else {},
         registration=json.loads(row.registration) if row.registration else None,
+        depth_nm=json.loads(row.measurements or "{}").get("depth.median_nm"),
+        artefacts=tuple(json.loads(row.artefacts or "[]")),
     )
 
 

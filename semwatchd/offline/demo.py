@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -110,7 +111,11 @@ def play(images: int, places: Places, console: Console) -> Run:
     started = time.monotonic()
     with running_receiver(receiver, places.record.with_name("receiver.log")) as (_, url):
         settings = StandSettings(
-            watched=places.watched, reference=places.reference, events_url=url, drop=places.drop
+            watched=places.watched,
+            reference=places.reference,
+            events_url=url,
+            drop=places.drop,
+            depth=importlib.util.find_spec("torch") is not None,
         )
         write_config(places.config, places.state, settings)
         with running(["semwatchd", "run", "-c", str(places.config)], places.log) as daemon:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from semwatchd.offline.meter import Usage
 from semwatchd.offline.show import figure, show_rows
-from semwatchd.offline.summary import Latency, Summary
+from semwatchd.offline.summary import DepthFigures, Latency, Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +89,7 @@ def show_run(console: Console, run: Run, places: Places) -> None:
             "file finished → stored": _in_words(summary.file_to_stored),
             "file finished → delivered": _in_words(summary.file_to_delivered),
             "CPU of the workers": figure(worker_cpu_ms(run), "ms per image", 1),
+            "depths told": _depths_in_words(summary.depth),
             "registration against the truth": f"{figure(summary.registration_rms_px, 'px RMS', 3)}, "
             f"{figure(summary.registration_worst_px, 'px', 3)} at worst, over {summary.registered} images",
         },
@@ -98,6 +99,15 @@ def show_run(console: Console, run: Run, places: Places) -> None:
         console.print(f"PROBLEM: {problem}", markup=False, highlight=False)
     if not run.problems:
         console.print("The books balance: every file once, every result delivered once.", highlight=False)
+
+
+def _depths_in_words(depth: DepthFigures) -> str:
+    if not depth.told:
+        return "none; `semwatchd doctor` says what this machine lacks"
+    return (
+        f"{depth.told}, {depth.maps} of them with a map; {figure(depth.median_nm, 'nm', 0)} in the middle, "
+        f"{figure(depth.each_ms, 'ms', 0)} each"
+    )
 
 
 def worker_cpu_ms(run: Run) -> float | None:

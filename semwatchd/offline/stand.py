@@ -46,6 +46,7 @@ class StandSettings:
     workers: int | None = None  #: None lets the daemon choose
     quiet_s: float = 2.0
     hold_s: float = 6.0
+    depth: bool = False  #: whether the plan asks for depths
 
 
 @contextmanager
@@ -134,6 +135,11 @@ name = "mes"
 url = "{settings.events_url}"
 """
     ]
+    if settings.depth:
+        sections.append("""
+[plans.default.depth]
+where = "centre"
+""")
     if settings.workers is not None:
         sections.append(f"""
 [workers]

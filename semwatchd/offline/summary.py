@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,16 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DepthFigures:
+    """What the network said."""
+
+    told: int  #: images with a depth
+    maps: int  #: of them, those whose map and preview are on the disk
+    median_nm: float | None  #: the middle of their medians
+    each_ms: float | None  #: wall time of one depth with its map, the middle of all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """The figures of one run."""
 
@@ -38,6 +49,7 @@ class Summary:
     registered: int  #: images whose shift was measured on both axes
     registration_rms_px: float | None  #: length of the difference between measured and true shift
     registration_worst_px: float | None  #: the longest of them
+    depth: DepthFigures
     problems: tuple[str, ...]  #: empty when the books balance
 
 
@@ -68,6 +80,7 @@ def summarise(entries: Sequence[Entry], books: Books, arrivals: Mapping[str, Seq
         registered=len(errors),
         registration_rms_px=_rms(errors),
         registration_worst_px=max(errors, default=None),
+        depth=depth_figures(stored),
         problems=(*job_problems(entries, books.jobs), *delivery_problems(books, arrivals)),
     )
 
@@ -125,6 +138,17 @@ def registration_errors_px(entries: Sequence[Entry], stored: Sequence[JobLine]) 
             dx_px, dy_px = truth[line.path]
             errors.append(math.hypot(line.registration["dx_px"] - dx_px, line.registration["dy_px"] - dy_px))
     return errors
+
+
+def depth_figures(stored: Sequence[JobLine]) -> DepthFigures:
+    """Count the depths that were told, and the maps that are there."""
+    told = [(line, line.depth_nm) for line in stored if line.depth_nm is not None]
+    return DepthFigures(
+        told=len(told),
+        maps=sum(bool(line.artefacts) and all(map(os.path.exists, line.artefacts)) for line, _ in told),
+        median_nm=percentile([depth_nm for _, depth_nm in told], 50),
+        each_ms=percentile([line.elapsed_ms["depth"] for line, _ in told], 50),
+    )
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:

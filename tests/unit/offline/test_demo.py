@@ -8,7 +8,7 @@ from rich.console import Console
 from semwatchd.offline.demo import DEFAULT_NAME, EXIT_USAGE, arrivals, fresh_directory, run_demo
 from semwatchd.offline.meter import Usage
 from semwatchd.offline.report import Places, Run, as_document, show_run
-from semwatchd.offline.summary import Latency, Summary
+from semwatchd.offline.summary import DepthFigures, Latency, Summary
 
 SUMMARY = Summary(
     written=43,
@@ -24,6 +24,7 @@ SUMMARY = Summary(
     registered=40,
     registration_rms_px=0.012,
     registration_worst_px=0.03,
+    depth=DepthFigures(told=40, maps=40, median_nm=101.0, each_ms=60.0),
     problems=(),
 )
 

@@ -1,12 +1,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from semwatchd.core.job import DeliveryState, JobState
 from semwatchd.offline.books import Books, DeliveryLine, JobLine
 from semwatchd.offline.manifest import Entry
-from semwatchd.offline.summary import percentile, summarise
+from semwatchd.offline.summary import depth_figures, percentile, summarise
 
 
 def entry(name: str, content: str, expected: str, shift_px: tuple[float, float], at: float) -> Entry:
@@ -136,3 +137,16 @@ def test_nothing_written_gives_no_figures_but_no_error() -> None:
 @pytest.mark.parametrize(("percent", "value"), [(50, 5), (99, 10), (100, 10), (1, 1)])
 def test_percentiles_are_values_that_were_there(percent: float, value: int) -> None:
     assert percentile(range(1, 11), percent) == value
+
+
+def test_depths_are_counted_with_the_maps_that_are_really_there(tmp_path: Path) -> None:
+    there, gone = tmp_path / "a.tif", tmp_path / "b.tif"
+    there.touch()
+
+    def told(depth_nm: float | None, *artefacts: Path) -> JobLine:
+        elapsed_ms = {"depth": 2 * (depth_nm or 0)}
+        paths = tuple(map(str, artefacts))
+        return replace(stored(1, "/s/a", 1, 0, 0), depth_nm=depth_nm, artefacts=paths, elapsed_ms=elapsed_ms)
+
+    figures = depth_figures([told(100.0, there), told(120.0, gone), told(110.0), told(None)])
+    assert (figures.told, figures.maps, figures.median_nm, figures.each_ms) == (3, 1, 110.0, 220.0)
