@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from semwatchd.engine.wakeup import Wakeup
 START_LIMIT_S = 180.0  # to load torch from a cold disk, and to try what the machine does best
 FIRST_DELAY_S = 2.0  # from the end of a process that was of no use to the next try
 LONGEST_DELAY_S = 300.0
+DUMP_S = 0.5  # from the question where a hung process is to its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,10 @@ class DepthChild(Protocol):
 
     def stacks(self) -> str:
         """Return where its threads were when it crashed; empty if it did not say."""
+        ...
+
+    def dump(self) -> None:
+        """Let it say where its threads are now."""
         ...
 
     def end(self) -> str:
@@ -91,6 +97,12 @@ class DepthProcess:
     def stacks(self) -> str:
         """Return where its threads were when it crashed; empty if it did not say."""
         return os.pread(self._stacks, STACKS_BYTES, 0).decode("utf-8", "replace")
+
+    def dump(self) -> None:
+        """Let it write down where its threads are; a stopped process does not hear this."""
+        self._process.send_signal(signal.SIGUSR1)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(DUMP_S)
 
     def end(self) -> str:
         """End it, and return how it ended; without its pipe it goes by itself, if it can."""
@@ -176,6 +188,7 @@ class DepthKeeper:
         waits = self._asked or not self._ready
         if self._child is None or not waits or self._clock() - self._since <= limit_s:
             return None
+        self._child.dump()
         return self._ended(f"no answer within {limit_s:g} s")
 
     def _ended(self, why: str) -> Ended:

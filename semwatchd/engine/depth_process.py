@@ -8,6 +8,7 @@ a machine without torch is told so in words.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ from semwatchd.engine.ring import Slab, Slotted, TornSlotError
 from semwatchd.pipeline.inference.batching import OutOfMemoryError, SickDeviceError
 
 MAX_REASON_CHARS = 1000  #: a person reads it; a library may quote a whole picture
+NICENESS = 10  #: on a processor that the workers measure on: they come first
 NEEDED = ("torch", "safetensors")
 _OOM_SCORE = 500  # when memory runs out, it goes before the workers: numbers matter more than maps
 
@@ -124,6 +126,8 @@ def main(argv: Sequence[str]) -> None:
     if isinstance(teller, Sick):
         connection.send(teller)
         return
+    if teller.about["device"] == "cpu":
+        os.nice(NICENESS)
     slab = Slab(slab_descriptor, setup.slots, setup.picture_bytes)
     connection.send(DepthReady(about=dict(teller.about)))
     serve(connection, slab, teller)

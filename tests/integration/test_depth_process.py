@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from semwatchd.core.failpoints import VARIABLE
+from semwatchd.engine.depth_process import NICENESS
 from semwatchd.engine.messages import (
     Answered,
     Ask,
@@ -96,6 +97,7 @@ def test_a_real_network_answers_from_the_slab(slab: Slab, tmp_path: Path) -> Non
         assert isinstance(ready, DepthReady)
         assert ready.about["device"] == "cpu"
         assert float(ready.about["ms_per_image"]) > 0
+        assert os.getpriority(os.PRIO_PROCESS, child.process.pid) == os.nice(0) + NICENESS
         torn = a_question("torn", ticket=77, slot=3)
         said = child.asked(seated(slab, "a", 0), torn, seated(slab, "b", 1))
         assert isinstance(said, Answered)
