@@ -14,7 +14,7 @@ from semwatchd.core.naming import NameRules
 from semwatchd.core.ports import FolderHealth, FolderProbe, Log, Sight, Telemetry
 
 HINTS = 50_000  #: about 10 MB; what does not fit is found again by a scan
-FOUND = 1_000  #: scanners wait while more hints than this are waiting, and so leave the rest to events
+FOUND = 2_000  #: scanners wait while more hints than this are waiting, and so leave the rest to events
 BACK_PRESSURE_S = 0.02
 REQUESTS = 1_000  #: directories waiting to be scanned, per folder
 

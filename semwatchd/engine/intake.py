@@ -117,15 +117,22 @@ class Intake:
         """Look at the folder's files again."""
         self._lost.discard(root)
 
-    def step(self, now: float) -> float | None:
+    def step(self, now: float, until: float | None = None) -> float | None:
         """Move everything on whose time has come; return when the next is due (monotonic seconds).
 
         At most ``STEP_LIMIT`` files are looked at, so the answer may lie in the past.
+
+        Parameters
+        ----------
+        until
+            Whatever is due later waits; by default all that is due now is looked at. ``BEFORE_ALL`` looks
+            only at what was never looked at.
         """
+        until = now if until is None else until
         end = self._clock() + LONGEST_STEP_S
         for _ in range(STEP_LIMIT):
             due = self._next_due()
-            if due is None or due > now or self._clock() > end:
+            if due is None or due > until or self._clock() > end:
                 return due
             key = heapq.heappop(self._queue)[1]
             candidate = self._candidates[key]

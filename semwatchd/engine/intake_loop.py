@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 
 from semwatchd.core.ports import FolderHealth, FolderSource, FolderState, Log, Telemetry
-from semwatchd.engine.intake import Intake
+from semwatchd.engine.intake import BEFORE_ALL, Intake
 
 CHECK_EVERY_S = 1.0
 LONGEST_TURN_S = 0.5  #: so that a stop is noticed and the loop is seen to live
 FULL_PAUSE_S = 0.05  #: without room, until something has settled
 HINTS_PER_TURN = 1000
+RUSH_S = 30.0  #: so long may new files keep others from being measured; then they share
 
 
 class IntakeLoop:
@@ -46,6 +48,7 @@ class IntakeLoop:
         self._health: dict[str, FolderHealth] = {}
         self._check_at = clock()
         self._next_due: float | None = clock()
+        self._rush_ends = math.inf
 
     def run(self, stop: threading.Event) -> None:
         """Turn until ``stop`` is set. Whatever goes wrong unforeseen is raised: the process must end."""
@@ -57,28 +60,35 @@ class IntakeLoop:
 
     def turn(self) -> None:
         """Do one round; waits at most half a second for a hint."""
-        self._take_hints()
+        rush = self._take_hints()
         # Directly before the files are looked at: after a pause, a folder that was lost meanwhile must not
         # be taken for files that are gone.
         if self._clock() >= self._check_at:
             self._check()
-        self._next_due = self._intake.step(self._clock())
+        now = self._clock()
+        self._next_due = self._intake.step(now, self._until(now, rush=rush))
         self._telemetry.beat(self._name)
 
     def rescan(self, root: str | None = None) -> None:
         """Have one folder, or all, listed in full as soon as possible."""
         self._source.rescan(root)
 
-    def _take_hints(self) -> None:
+    def _take_hints(self) -> bool:
+        """Take what hints there are; True where there are likely more."""
         limit = min(self._intake.room, HINTS_PER_TURN)
-        wait_s = self._wait_s() if limit else FULL_PAUSE_S
-        refused = {
-            hint.root
-            for hint in self._source.drain(limit, wait_s)
-            if not self._intake.sight(hint.root, hint.relpath, hint.how)
-        }
+        hints = self._source.drain(limit, self._wait_s() if limit else FULL_PAUSE_S)
+        refused = {hint.root for hint in hints if not self._intake.sight(hint.root, hint.relpath, hint.how)}
         for root in refused:
             self._source.rescan(root)
+        return len(hints) >= HINTS_PER_TURN
+
+    def _until(self, now: float, *, rush: bool) -> float:
+        """In a rush, have every file seen before any is looked at again: what is in the journal is safe."""
+        if not rush:
+            self._rush_ends = math.inf
+            return now
+        self._rush_ends = min(self._rush_ends, now + RUSH_S)
+        return BEFORE_ALL if now < self._rush_ends else now
 
     def _wait_s(self) -> float:
         if self._next_due is None:

@@ -7,7 +7,7 @@ import pytest
 from semwatchd.core.plan import Plan
 from semwatchd.core.ports import FolderHealth, FolderState, Sight
 from semwatchd.engine.intake import Intake
-from semwatchd.engine.intake_loop import IntakeLoop
+from semwatchd.engine.intake_loop import HINTS_PER_TURN, RUSH_S, IntakeLoop
 from semwatchd.engine.watched import WatchedFolder
 from tests.fakes import FakeClock, ListLog, RecordingTelemetry
 from tests.fakes_intake import FakeDisk, FakeSource, MemorySightingLog
@@ -129,3 +129,29 @@ def test_a_loop_that_is_stopped_is_expected_to_turn_no_more() -> None:
     stop.set()
     bench.loop.run(stop)
     assert bench.telemetry.calls == [("rest", "intake")]
+
+
+def test_in_a_rush_every_file_is_seen_before_any_is_measured() -> None:
+    bench = Bench(max_settling=10_000)
+    bench.disk.write("early.tif")
+    bench.hint("early.tif")
+    bench.turn()
+    names = [f"{number}.tif" for number in range(2 * HINTS_PER_TURN)]
+    for name in names:
+        bench.disk.write(name)
+    bench.hint(*names)
+    bench.turn(2, seconds=10.0)
+    assert bench.log.names() == [], "early.tif has been quiet for long enough, but others come first"
+    bench.turn(20)
+    assert sorted(bench.log.names()) == sorted([*names, "early.tif"])
+
+
+def test_a_rush_without_end_does_not_keep_files_from_being_measured() -> None:
+    bench = Bench(max_settling=10_000)
+    bench.disk.write("early.tif")
+    bench.hint("early.tif")
+    bench.turn()
+    for _ in range(int(RUSH_S) + 2):
+        bench.hint(*["early.tif"] * HINTS_PER_TURN)
+        bench.turn()
+    assert bench.log.names() == ["early.tif"]
