@@ -62,6 +62,7 @@ docs: $(READY) ## write the generated reference pages anew
 	$(BIN)/python -c "from semwatchd.adapters.mes.payload import schema_text; print(schema_text(), end='')" > docs/reference/event.schema.json
 	$(BIN)/python -c "from semwatchd.pipeline.handbook import measurements_page; print(measurements_page(), end='')" > docs/reference/measurements.md
 	$(BIN)/semwatchd config schema > docs/reference/config.schema.json
+	$(BIN)/python -m semwatchd.offline.gallery docs/images
 
 clean: ## remove the environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
