@@ -119,7 +119,7 @@ class DepthDesk:
         self.forget(outcome.job)
         if isinstance(outcome, Failure) or outcome.job.plan.depth is None or had_seat:
             self._endings.collect(outcome)
-        elif not self._keeper.ready or outcome.job.lane is not Lane.LIVE:
+        elif not self._keeper.ready or _can_wait(outcome.job):
             self._owe(outcome)
         else:
             self._skip(outcome, DepthSkip.BUSY)
@@ -205,7 +205,7 @@ class DepthDesk:
             self._let_go(seated)
 
     def _owe(self, result: Result) -> None:
-        if self._owed >= self._settings.most_owed and result.job.lane is Lane.LIVE:
+        if self._owed >= self._settings.most_owed and not _can_wait(result.job):
             self._skip(result, DepthSkip.SICK)
             return
         self._owed += 1
@@ -278,3 +278,8 @@ class DepthDesk:
     def _count_owed(self, done: Future[int]) -> None:
         if done.exception() is None:
             self._owed = done.result()
+
+
+def _can_wait(job: Job) -> bool:
+    """Whether its depth may be owed without end: nobody waits for it, or its numbers have gone ahead."""
+    return job.lane is not Lane.LIVE or job.revision > 0

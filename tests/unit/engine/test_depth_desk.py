@@ -260,6 +260,23 @@ def test_a_live_image_that_finds_no_place_goes_without_and_any_other_waits(bench
     assert bench.telemetry.named("depth_skipped") == [("busy",)]
 
 
+def test_an_image_whose_numbers_went_ahead_finds_no_place_and_waits_on_without_a_word(bench: Bench) -> None:
+    bench.falls_sick()
+    bench.add(1)
+    bench.measure()
+    bench.gets_well()
+    for number in range(2, 6):
+        bench.add(number)
+    for job in bench.store.claim(10, 0).result():
+        bench.desk.lend(job)
+    (late,) = [row.job for row in bench.store.rows.values() if row.job.revision]
+    bench.desk.forget(late)
+    bench.desk.take(measured(late), seated=False)
+    assert (bench.states()[0], bench.events()) == (JobState.CPU_DONE, ["1 r1"])
+    for job in [row.job for row in bench.store.rows.values()]:
+        bench.desk.forget(job)
+
+
 def test_before_the_process_is_ready_nothing_is_skipped(bench: Bench) -> None:
     bench.keeper.up = False
     for number in range(1, 7):
