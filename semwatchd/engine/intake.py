@@ -20,7 +20,7 @@ from semwatchd.engine.watched import WatchedFolder
 
 MAX_SETTLING = 150_000  #: beyond it hints are refused and scans wait
 STALE_S = 600.0  #: a file that settles for longer is worth a person's look
-STEP_LIMIT = 500  #: looks per step, so that hints are never kept waiting for long
+STEP_LIMIT = 100  #: looks per step, so that hints are never kept waiting for long
 LONGEST_STEP_S = 5.0  #: the same, on a share that answers slowly
 BEFORE_ALL = -math.inf  #: when a file's first look is due: it is not safe before it is in the journal
 LOST_FOLDER_S = 5.0  #: between thoughts about the files of a folder that is lost
