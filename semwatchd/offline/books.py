@@ -41,7 +41,7 @@ class JobLine:
     elapsed_ms: Mapping[str, float]  #: wall time per stage
     cpu_ms: Mapping[str, float] = field(default_factory=dict)  #: processor time per stage
     registration: Mapping[str, Any] | None = None  #: fields of core.image.Registration
-    depth_nm: float | None = None  #: median of what was shown to the network
+    depth: Mapping[str, float | None] = field(default_factory=dict)  #: what the network said, by name
     artefacts: tuple[str, ...] = ()  #: paths of depth maps and their previews
 
 
@@ -110,7 +110,11 @@ def _job_line(row: Row[Any]) -> JobLine:
         elapsed_ms=json.loads(row.elapsed_ms) if row.elapsed_ms else {},
         cpu_ms=json.loads(row.cpu_ms) if row.cpu_ms else {},
         registration=json.loads(row.registration) if row.registration else None,
-        depth_nm=json.loads(row.measurements or "{}").get("depth.median_nm"),
+        depth={
+            name: value
+            for name, value in json.loads(row.measurements or "{}").items()
+            if name.startswith("depth.")
+        },
         artefacts=tuple(json.loads(row.artefacts or "[]")),
     )
 

@@ -35,7 +35,7 @@ def write_gallery(folder: Path) -> None:
     kinds = [
         (f"{kind}, {scene.level_nm:.0f} nm deep", scene)
         for kind in Kind
-        for scene in [_found(Track.B, 0.0, lambda scene, kind=kind: scene.kind is kind)]
+        for scene in [_found(Track.B, 0.0, _shows(Defect.NONE, kind))]
     ]
     defects = [
         (f"{defect} in {scene.kind}", scene)

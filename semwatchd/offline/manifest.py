@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+DEPTH_NM = 150.0  #: of the holes that the tool pictures
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolSpec:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from semwatchd.offline.manifest import DEPTH_NM
 from semwatchd.offline.meter import Usage
 from semwatchd.offline.show import figure, show_rows
 from semwatchd.offline.summary import DepthFigures, Latency, Summary
@@ -105,8 +106,8 @@ def _depths_in_words(depth: DepthFigures) -> str:
     if not depth.told:
         return "none; `semwatchd doctor` says what this machine lacks"
     return (
-        f"{depth.told}, {depth.maps} of them with a map; {figure(depth.median_nm, 'nm', 0)} in the middle, "
-        f"{figure(depth.each_ms, 'ms', 0)} each"
+        f"{depth.told}, {depth.maps} of them with a map, {figure(depth.each_ms, 'ms', 0)} each; holes of "
+        f"{figure(depth.holes_nm, 'nm', 1)}, in truth {figure(DEPTH_NM, 'nm', 1)}"
     )
 
 

@@ -139,6 +139,7 @@ url = "{settings.events_url}"
         sections.append("""
 [plans.default.depth]
 where = "centre"
+size_px = 128
 """)
     if settings.workers is not None:
         sections.append(f"""

@@ -28,7 +28,7 @@ class DepthFigures:
 
     told: int  #: images with a depth
     maps: int  #: of them, those whose map and preview are on the disk
-    median_nm: float | None  #: the middle of their medians
+    holes_nm: float | None  #: depth of the holes, the middle of all
     each_ms: float | None  #: wall time of one depth with its map, the middle of all
 
 
@@ -142,12 +142,13 @@ def registration_errors_px(entries: Sequence[Entry], stored: Sequence[JobLine]) 
 
 def depth_figures(stored: Sequence[JobLine]) -> DepthFigures:
     """Count the depths that were told, and the maps that are there."""
-    told = [(line, line.depth_nm) for line in stored if line.depth_nm is not None]
+    told = [line for line in stored if line.depth]
+    holes_nm = [line.depth["depth.hole_depth_nm"] for line in told]
     return DepthFigures(
         told=len(told),
-        maps=sum(bool(line.artefacts) and all(map(os.path.exists, line.artefacts)) for line, _ in told),
-        median_nm=percentile([depth_nm for _, depth_nm in told], 50),
-        each_ms=percentile([line.elapsed_ms["depth"] for line, _ in told], 50),
+        maps=sum(bool(line.artefacts) and all(map(os.path.exists, line.artefacts)) for line in told),
+        holes_nm=percentile([hole_nm for hole_nm in holes_nm if hole_nm is not None], 50),
+        each_ms=percentile([line.elapsed_ms["depth"] for line in told], 50),
     )
 
 

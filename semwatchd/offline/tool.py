@@ -18,12 +18,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from semwatchd.offline.manifest import Entry, FramesSpec, ToolSpec
+from semwatchd.offline.manifest import DEPTH_NM, Entry, FramesSpec, ToolSpec
 from semwatchd.offline.writers import tiff_bytes, write
-from semwatchd.synth.beam import Scan
+from semwatchd.synth.beam import Scan, Yield
+from semwatchd.synth.edges import Roughness
+from semwatchd.synth.surface import ContactHoles
 from semwatchd.synth.visits import REFERENCE, Target, hole_target, visit
 
-PIXEL_SIZE_NM = 2.0
+PIXEL_SIZE_NM = 1.5
+#: Of the kind that the shipped network has learned from, so that its depths can be held against the truth.
+HOLES = ContactHoles(
+    pitch_nm=75.0, radius_nm=34.3, depth_nm=DEPTH_NM, roughness=Roughness(sigma_nm=0.45, xi_nm=30.0)
+)
+CONTRAST = Yield(slope_gain=0.2, charging=0.07)
 SITES = 20  # per wafer
 WAFERS = 2  # per lot
 #: Of every 20 images so many are written in this way; what is slow is rare, as it is in a fab.
@@ -80,7 +87,7 @@ def run_tool(spec: ToolSpec) -> None:
 
 
 def _target(spec: ToolSpec) -> Target:
-    return hole_target(spec.seed, PIXEL_SIZE_NM, Scan(rows=spec.size_px, columns=spec.size_px))
+    return _holes(spec.seed, spec.size_px)
 
 
 def _take(target: Target, shot: Shot, pause_s: float, manifest: Path) -> None:
@@ -128,6 +135,11 @@ def _paced(shots: Sequence[Shot], rate_per_s: float) -> Iterator[Shot]:
         yield shot
 
 
+def _holes(seed: int, size_px: int) -> Target:
+    settings = Scan(rows=size_px, columns=size_px, dose=200.0, spot_px=0.9, jitter_px=0.035, flat_grey=80.0)
+    return hole_target(seed, PIXEL_SIZE_NM, settings, holes=HOLES, contrast=CONTRAST)
+
+
 def _no_pause() -> None:
     """Stand in for a pause that nobody needs."""
 
@@ -135,7 +147,7 @@ def _no_pause() -> None:
 def write_frames(spec: FramesSpec) -> None:
     """Write the reference and all images at once, lot by lot."""
     cv2.setNumThreads(1)
-    target = hole_target(spec.seed, PIXEL_SIZE_NM, Scan(rows=spec.size_px, columns=spec.size_px))
+    target = _holes(spec.seed, spec.size_px)
     Path(spec.reference).write_bytes(_picture(target, REFERENCE)[0])
     for number in range(spec.images):
         lot, site = divmod(number, spec.images_per_lot)

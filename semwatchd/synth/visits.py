@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semwatchd.synth.beam import Scan, emission, scan
+from semwatchd.synth.beam import Scan, Yield, emission, scan
 from semwatchd.synth.surface import ContactHoles, Grid, contact_holes
 
 SPOT_MARGIN_PX = 8  # scene beyond the largest shift that the spot and the row jitter can reach
@@ -33,7 +33,14 @@ class Visit:
     dy_px: float
 
 
-def hole_target(seed: int, pixel_size_nm: float, settings: Scan, reach_px: float = 6.0) -> Target:
+def hole_target(
+    seed: int,
+    pixel_size_nm: float,
+    settings: Scan,
+    reach_px: float = 6.0,
+    holes: ContactHoles | None = None,
+    contrast: Yield | None = None,
+) -> Target:
     """Make a field of contact holes wide enough for every shift up to ``reach_px``.
 
     Radius spread and roughness tell each hole from its neighbours, so a shift by a whole pitch cannot
@@ -41,9 +48,10 @@ def hole_target(seed: int, pixel_size_nm: float, settings: Scan, reach_px: float
     """
     margin = 2 * (int(np.ceil(reach_px)) + SPOT_MARGIN_PX)
     grid = Grid(rows=settings.rows + margin, columns=settings.columns + margin, pixel_size_nm=pixel_size_nm)
-    holes = ContactHoles(pitch_nm=64 * pixel_size_nm, radius_nm=20 * pixel_size_nm, depth_nm=80)
+    holes = holes or ContactHoles(pitch_nm=64 * pixel_size_nm, radius_nm=20 * pixel_size_nm, depth_nm=80)
     depth_nm = contact_holes(np.random.default_rng([seed, 0]), grid, holes)
-    return Target(scene=emission(depth_nm, pixel_size_nm), settings=settings, seed=seed, reach_px=reach_px)
+    scene = emission(depth_nm, pixel_size_nm, contrast)
+    return Target(scene=scene, settings=settings, seed=seed, reach_px=reach_px)
 
 
 def visit(target: Target, number: int) -> Visit:

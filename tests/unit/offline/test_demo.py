@@ -24,7 +24,7 @@ SUMMARY = Summary(
     registered=40,
     registration_rms_px=0.012,
     registration_worst_px=0.03,
-    depth=DepthFigures(told=40, maps=40, median_nm=101.0, each_ms=60.0),
+    depth=DepthFigures(told=40, maps=40, holes_nm=149.0, each_ms=60.0),
     problems=(),
 )
 

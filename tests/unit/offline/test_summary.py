@@ -143,10 +143,11 @@ def test_depths_are_counted_with_the_maps_that_are_really_there(tmp_path: Path) 
     there, gone = tmp_path / "a.tif", tmp_path / "b.tif"
     there.touch()
 
-    def told(depth_nm: float | None, *artefacts: Path) -> JobLine:
-        elapsed_ms = {"depth": 2 * (depth_nm or 0)}
+    def told(holes_nm: float | None, *artefacts: Path) -> JobLine:
+        depth = {"depth.hole_depth_nm": holes_nm}
         paths = tuple(map(str, artefacts))
-        return replace(stored(1, "/s/a", 1, 0, 0), depth_nm=depth_nm, artefacts=paths, elapsed_ms=elapsed_ms)
+        return replace(stored(1, "/s/a", 1, 0, 0), depth=depth, artefacts=paths, elapsed_ms={"depth": 7.0})
 
-    figures = depth_figures([told(100.0, there), told(120.0, gone), told(110.0), told(None)])
-    assert (figures.told, figures.maps, figures.median_nm, figures.each_ms) == (3, 1, 110.0, 220.0)
+    without = stored(2, "/s/b", 1, 0, 0)
+    figures = depth_figures([told(100.0, there), told(120.0, gone), told(110.0), told(None), without])
+    assert (figures.told, figures.maps, figures.holes_nm, figures.each_ms) == (4, 1, 110.0, 7.0)
