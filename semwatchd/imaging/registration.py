@@ -34,10 +34,11 @@ if TYPE_CHECKING:
     from semwatchd.imaging.differences import Pixels
 
 #: Of a repeating pattern several shifts fit nearly as well; those this good are looked at more closely.
-#: A jump by half the frame along both axes leaves a quarter of it to tell by.
-RIVAL_SHARE = 0.2
-MOST_RIVALS = 2  #: by each of two measures
-RIVAL_DISTANCE_PX = 4  #: in the coarse copy; closer than this they are one peak
+#: A jump by half the frame along both axes leaves a quarter of it to tell by, and a narrow peak that whole
+#: pixels miss by a half along both axes loses most of the rest.
+RIVAL_SHARE = 0.05
+MOST_RIVALS = 2  #: by each of three measures
+RIVAL_DISTANCE_PX = 1  #: in the coarse copy; closer than this they are one peak, but a fine lattice is not
 #: Times the best one's unexplained variance; a scan's distortion alone makes a smaller overlap fit 3 times
 #: better, so what lies between decides nothing.
 TIED = 4.0
@@ -225,7 +226,8 @@ def _candidates(ncc: Frame, shared: Frame) -> list[Floats]:
     Taken are the maxima at which the correlation says most. That is ``-log(1 - ncc**2)`` per pixel (in
     nats, for normal grey levels), so that a good match of half the frame can win over a mediocre one of
     all of it. Of a repeating pattern that still favours the nearest repetition, so the maxima with
-    the highest correlation are taken too.
+    the highest correlation are taken too; and the nearest, which whole pixels may miss by more than one that
+    lies further away.
     """
     positive = np.maximum(ncc, 0)
     score = -shared * np.log1p(-np.minimum(np.square(positive), 0.9999))
@@ -234,7 +236,9 @@ def _candidates(ncc: Frame, shared: Frame) -> list[Floats]:
     summits &= score >= RIVAL_SHARE * score.max()
     y, x = np.nonzero(summits)
     by_score, by_ncc = np.argsort(-score[y, x]), np.argsort(-ncc[y, x])
-    chosen = dict.fromkeys((*by_score[:MOST_RIVALS].tolist(), *by_ncc[:MOST_RIVALS].tolist()))
+    nearest = np.argsort(np.hypot(y - ncc.shape[0] // 2, x - ncc.shape[1] // 2))[:MOST_RIVALS]
+    ranks = (by_score[:MOST_RIVALS], by_ncc[:MOST_RIVALS], nearest)
+    chosen = dict.fromkeys(index for rank in ranks for index in rank.tolist())
     return [np.array([_vertex(ncc[:, x[i]], int(y[i])), _vertex(ncc[y[i]], int(x[i]))]) for i in chosen]
 
 

@@ -28,7 +28,11 @@ from semwatchd.synth.visits import REFERENCE, Target, hole_target, visit
 PIXEL_SIZE_NM = 1.5
 #: Of the kind that the shipped network has learned from, so that its depths can be held against the truth.
 HOLES = ContactHoles(
-    pitch_nm=75.0, radius_nm=34.3, depth_nm=DEPTH_NM, roughness=Roughness(sigma_nm=0.45, xi_nm=30.0)
+    pitch_nm=75.0,
+    radius_nm=30.0,
+    depth_nm=DEPTH_NM,
+    radius_spread=0.1,
+    roughness=Roughness(sigma_nm=0.6, xi_nm=30.0),
 )
 CONTRAST = Yield(slope_gain=0.2, charging=0.07)
 SITES = 20  # per wafer

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from semwatchd.imaging.correlation import phase_correlation
 from semwatchd.imaging.registration import Shift, prepare_reference, register
+from semwatchd.synth.beam import Scan
+from semwatchd.synth.surface import ContactHoles
+from semwatchd.synth.visits import REFERENCE, hole_target, visit
 from tests.real_data import REAL, needs_real_data
 from tests.scenes import Scene, grains, holes, lines, photographed
 
@@ -243,3 +246,17 @@ def test_real_pairs_come_out_within_half_their_tolerance(pair: dict[str, Any], c
     assert not shift.weak_axis
     assert not shift.ambiguous
     assert shift.quality > 0.9
+
+
+@pytest.mark.parametrize("pitch_px", [20.0, 24.0, 33.4, 50.0, 64.1])
+def test_of_a_lattice_the_nearest_repetition_is_found_whatever_its_pitch(pitch_px: float) -> None:
+    """Whole pixels of the coarse copy may hit a far repetition better than the nearest one."""
+    holes = ContactHoles(pitch_nm=pitch_px, radius_nm=pitch_px / 3, depth_nm=100.0)
+    scan = Scan(rows=1024, columns=1024, dose=200.0)
+    target = hole_target(1, 1.0, scan, reach_px=0.4 * pitch_px, holes=holes)
+    reference = prepare_reference(visit(target, REFERENCE).pixels)
+    for number in range(4):
+        seen = visit(target, number)
+        shift = register(reference, seen.pixels)
+        assert shift is not None
+        assert math.hypot(shift.dx_px - seen.dx_px, shift.dy_px - seen.dy_px) < 0.05
