@@ -11,14 +11,15 @@ import psutil
 SAMPLE_S = 0.25
 IDLE_S = 0.03  # CPU time within half a second that counts as doing nothing
 IDLE_LIMIT_S = 15.0
-HELPERS = "resource_tracker"  # Python's own child beside the workers
+#: What a child's command line holds, and its role; every other child is a worker.
+ROLES = {"resource_tracker": "helper", "engine.depth_process": "depth process"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """What one process has used since it was first seen."""
 
-    role: str  #: "supervisor", "worker 1", ..., "helper"
+    role: str  #: "supervisor", "worker 1", ..., "depth process", "helper"
     pid: int
     cpu_before_s: float  #: CPU time when first seen
     cpu_s: float  #: CPU time when last seen
@@ -71,8 +72,10 @@ class Meter:
     def _role_of(self, process: psutil.Process) -> str:
         if process.pid == self._top.pid:
             return self._role
-        if any(HELPERS in argument for argument in process.cmdline()):
-            return "helper"
+        command = " ".join(process.cmdline())
+        for words, role in ROLES.items():
+            if words in command:
+                return role
         return f"worker {1 + sum(usage.role.startswith('worker') for usage in self._usage.values())}"
 
 

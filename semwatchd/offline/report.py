@@ -65,7 +65,8 @@ def as_document(images: int, run: Run, places: Places) -> dict[str, Any]:
         **asdict(run.summary),
         "problems": list(run.problems),
         "seconds": round(run.seconds, 1),
-        "worker_cpu_ms_per_image": worker_cpu_ms(run),
+        "worker_cpu_ms_per_image": cpu_ms(run, "worker"),
+        "depth_cpu_ms_per_image": cpu_ms(run, "depth"),
         "places": _shown(asdict(places)) | {"metrics_url": run.metrics_url},
     }
 
@@ -89,7 +90,8 @@ def show_run(console: Console, run: Run, places: Places) -> None:
             "throughput": figure(summary.images_per_min, "images/min", 0),
             "file finished → stored": _in_words(summary.file_to_stored),
             "file finished → delivered": _in_words(summary.file_to_delivered),
-            "CPU of the workers": figure(worker_cpu_ms(run), "ms per image", 1),
+            "CPU of the workers": figure(cpu_ms(run, "worker"), "ms per image", 1),
+            "CPU of the depth process": figure(cpu_ms(run, "depth"), "ms per image", 1),
             "depths told": _depths_in_words(summary.depth),
             "registration against the truth": f"{figure(summary.registration_rms_px, 'px RMS', 3)}, "
             f"{figure(summary.registration_worst_px, 'px', 3)} at worst, over {summary.registered} images",
@@ -111,9 +113,9 @@ def _depths_in_words(depth: DepthFigures) -> str:
     )
 
 
-def worker_cpu_ms(run: Run) -> float | None:
-    """CPU time of all workers per image they looked at."""
-    seconds = sum(usage.spent_s for usage in run.usage if usage.role.startswith("worker"))
+def cpu_ms(run: Run, role: str) -> float | None:
+    """CPU time of all processes whose role begins so, per file that was written."""
+    seconds = sum(usage.spent_s for usage in run.usage if usage.role.startswith(role))
     return 1e3 * seconds / run.summary.written if run.summary.written else None
 
 
