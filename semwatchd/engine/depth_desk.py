@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from semwatchd.core.job import MAX_ATTEMPTS, DepthSkip, ErrorClass, Failure, Job, Lane, Outcome, Result
 from semwatchd.core.ports import JobStore, Log, Telemetry
+from semwatchd.engine.depth_batches import Batches, Seated
 from semwatchd.engine.depth_child import DepthKeeper, Ended, Heard
 from semwatchd.engine.depths import SAID, Endings, answered, without_depth
 from semwatchd.engine.messages import Answered, Ask, DepthReady, Mapped, Question, Refused, Seat, Sick
@@ -35,17 +36,6 @@ class Partners:
     telemetry: Telemetry
     log: Log
     on_error: Callable[[BaseException], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Seated:
-    result: Result
-    seat: Seat
-    since: float
-
-    @property
-    def job(self) -> Job:
-        return self.result.job
 
 
 class DepthDesk:
@@ -72,9 +62,8 @@ class DepthDesk:
         self._on_error = partners.on_error
         self._clock = clock
         self._lent: dict[int, Seat] = {}  # by job; the dispatcher's
-        self._arrived: deque[_Seated] = deque()
-        self._waiting: deque[_Seated] = deque()
-        self._shown: tuple[_Seated, ...] = ()
+        self._arrived: deque[Seated] = deque()
+        self._batches = Batches(settings.batch, settings.max_wait_s)
         self._showing: Future[None] | None = None  # the journal's word that they are
         self._sick = False
         self._owed = 0
@@ -112,7 +101,7 @@ class DepthDesk:
         if isinstance(outcome, Result) and seated:
             self._taken += 1
             self._store.seat([outcome.job])
-            self._arrived.append(_Seated(outcome, self._lent.pop(outcome.job.id), self._clock()))
+            self._arrived.append(Seated(outcome, self._lent.pop(outcome.job.id), self._clock()))
             self._wakeup.ring()
             return
         had_seat = outcome.job.id in self._lent
@@ -151,14 +140,12 @@ class DepthDesk:
         self._wakeup.close()
 
     def _patience_s(self) -> float:
-        if not self._waiting or self._shown or not self._keeper.free:
-            return LONGEST_TURN_S
-        full_at = self._waiting[0].since + self._settings.max_wait_s
-        return min(max(full_at - self._clock(), 0.0), LONGEST_TURN_S)
+        due_at = self._batches.due_at() if self._may_show else None
+        return LONGEST_TURN_S if due_at is None else min(max(due_at - self._clock(), 0.0), LONGEST_TURN_S)
 
     def _take_arrivals(self) -> None:
         while self._arrived:
-            self._waiting.append(self._arrived.popleft())
+            self._batches.add(self._arrived.popleft())
 
     def _understand(self, heard: Heard) -> None:
         match heard:
@@ -177,14 +164,13 @@ class DepthDesk:
 
     def _answered(self, answers: Sequence[Mapped | Refused]) -> None:
         by_ticket = {answer.ticket: answer for answer in answers}
-        shown, self._shown = self._shown, ()
-        for seated in shown:
+        for seated in self._batches.end_shown():
             self._end(seated, answered(seated.result, by_ticket[seated.seat.ticket]))
 
     def _lost(self, reason: str) -> None:
         """Blame what was shown when the process died; what waits lies where it lay."""
-        self._log.error("depth_process_lost", reason=reason, shown=len(self._shown))
-        shown, self._shown, self._showing = self._shown, (), None
+        self._showing, shown = None, self._batches.end_shown()
+        self._log.error("depth_process_lost", reason=reason, shown=len(shown))
         for seated in shown:
             if seated.job.attempt >= MAX_ATTEMPTS:
                 self._skip(seated.result, DepthSkip.CRASHES)
@@ -194,13 +180,10 @@ class DepthDesk:
 
     def _sicken(self, reason: str) -> None:
         """Let all numbers go ahead; their depths are owed until the device is well."""
-        self._sick = True
-        self._log.error("depth_sick", reason=reason, waiting=len(self._shown) + len(self._waiting))
+        self._sick, self._showing = True, None
+        self._log.error("depth_sick", reason=reason, waiting=len(self._batches))
         self._show(False, reason)
-        here = (*self._shown, *self._waiting)
-        self._shown, self._showing = (), None
-        self._waiting.clear()
-        for seated in here:
+        for seated in self._batches.end_all():
             self._owe(seated.result)
             self._let_go(seated)
 
@@ -215,41 +198,35 @@ class DepthDesk:
         self._telemetry.depth_skipped(why)
         self._endings.collect(without_depth(result, SAID[why]))
 
-    def _end(self, seated: _Seated, outcome: Outcome) -> None:
+    def _end(self, seated: Seated, outcome: Outcome) -> None:
         self._endings.collect(outcome)
         self._let_go(seated)
 
-    def _let_go(self, seated: _Seated) -> None:
+    def _let_go(self, seated: Seated) -> None:
         self._seats.give_back(seated.seat)
         self._ended += 1
 
     def _report_late(self) -> None:
         latest = self._clock() - self._settings.partial_after_s
-        self._waiting = deque(self._ahead(seated, latest) for seated in self._waiting)
-        self._shown = tuple(self._ahead(seated, latest) for seated in self._shown)
+        self._batches.replace(lambda seated: self._ahead(seated, latest))
 
-    def _ahead(self, seated: _Seated, latest: float) -> _Seated:
+    def _ahead(self, seated: Seated, latest: float) -> Seated:
         """Send the numbers ahead of a depth that takes too long."""
         if seated.job.revision or seated.since > latest:
             return seated
         self._endings.report(seated.result)
         return replace(seated, result=replace(seated.result, job=replace(seated.job, revision=1)))
 
+    @property
+    def _may_show(self) -> bool:
+        return self._keeper.free and not self._batches.shown
+
     def _pick(self) -> None:
-        """Choose what is shown next; a suspect is shown alone."""
-        if self._shown or not self._waiting or not self._keeper.free:
-            return
-        due = self._clock() >= self._waiting[0].since + self._settings.max_wait_s
-        if not due and len(self._waiting) < self._settings.batch:
-            return
-        batch = [self._waiting.popleft()]
-        while not batch[0].job.alone and self._waiting and len(batch) < self._settings.batch:
-            if self._waiting[0].job.alone:
-                break
-            batch.append(self._waiting.popleft())
-        self._shown = tuple(batch)
-        self._showing = self._store.show([seated.job for seated in batch])
-        self._showing.add_done_callback(lambda _: self._wakeup.ring())
+        """Choose what is shown next, and let the journal know before it is."""
+        batch = self._batches.pick(self._clock()) if self._may_show else ()
+        if batch:
+            self._showing = self._store.show([seated.job for seated in batch])
+            self._showing.add_done_callback(lambda _: self._wakeup.ring())
 
     def _ask(self) -> None:
         """Show it once the journal knows."""
@@ -261,7 +238,8 @@ class DepthDesk:
             self._on_error(error)
             return
         questions = tuple(
-            Question(job=seated.job, facts=seated.result.facts, seat=seated.seat) for seated in self._shown
+            Question(job=seated.job, facts=seated.result.facts, seat=seated.seat)
+            for seated in self._batches.shown
         )
         self._keeper.ask(Ask(questions=questions))
 
