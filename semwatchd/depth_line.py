@@ -27,6 +27,7 @@ from semwatchd.engine.surroundings import Surroundings
 TELLER = "semwatchd.depth_teller:build"
 LARGEST_SAMPLE_BYTES = 4
 EMPTY_TURN_S = 0.05
+EVERY_ONE = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ def telling_depths(
 ) -> Iterator[Depths]:
     """Run the desk beside us; at the end it gets some time to finish what it has."""
     if slab.shape is None:
+        store.reclaim_owed(EVERY_ONE)  # nobody will tell their depths: they end with what they have
         yield NoDepths(collector, around.telemetry, slab.why_not)
         return
     setup = DepthSetup(

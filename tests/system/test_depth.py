@@ -134,3 +134,16 @@ def test_without_torch_or_switched_off_each_result_says_so(site: Site, inbox: In
         assert daemon.stop() == 0
     assert told(inbox)[0]["data"]["warnings"][-1] == "no depth: depth.device is off"
     assert not (site.state_dir / "depth").exists()
+
+
+def test_what_is_owed_ends_with_what_it_has_once_depths_are_switched_off(site: Site, inbox: Inbox) -> None:
+    (site.base / "model.safetensors").write_bytes(b"no weights")
+    with site.running() as daemon:
+        until(lambda: daemon.health("depth")["state"] == "degraded", PATIENCE_S, "it says that it is sick")
+        drop(site, "a")
+        until(lambda: told(inbox), PATIENCE_S, "the numbers are told")
+        assert daemon.stop() == 0
+    site.configure(inbox.url, plans=PLANS, depth={"device": "off"})
+    with site.running() as daemon:
+        until(lambda: site.rows("select state from job") == [("stored",)], PATIENCE_S, "it has ended")
+        assert daemon.stop() == 0
