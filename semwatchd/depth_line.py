@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from semwatchd.config import Config
-from semwatchd.core.plan import DepthPlan
 from semwatchd.core.ports import JobStore
 from semwatchd.engine.collector import Collector
 from semwatchd.engine.depth_child import DepthKeeper, DepthProcess
@@ -22,6 +21,7 @@ from semwatchd.engine.messages import DepthSetup, SlabShape, TellerSettings
 from semwatchd.engine.ring import create_slab
 from semwatchd.engine.seats import Seats
 from semwatchd.engine.surroundings import Surroundings
+from semwatchd.pipeline.settings import PlanDepthSettings
 
 #: Named, not imported: torch lives in a process of its own.
 TELLER = "semwatchd.depth_teller:build"
@@ -41,8 +41,7 @@ class DepthSlab:
 @contextmanager
 def depth_slab(config: Config) -> Iterator[DepthSlab]:
     """Make the slab, as large as the plans need it, if any plan asks for depths that can be told here."""
-    plans = [config.plan(name).depth for name in config.plans]
-    asked = [plan for plan in plans if plan is not None]
+    asked = [plan.depth for plan in config.plans.values() if plan.depth is not None]
     why_not = _why_not(config, asked)
     if why_not:
         yield DepthSlab(None, why_not)
@@ -57,7 +56,7 @@ def depth_slab(config: Config) -> Iterator[DepthSlab]:
         os.close(slab.descriptor)
 
 
-def _why_not(config: Config, asked: list[DepthPlan]) -> str:
+def _why_not(config: Config, asked: list[PlanDepthSettings]) -> str:
     if not asked:
         return "no plan asked for depths when the daemon started; restart it"
     if config.depth.device == "off":
@@ -67,7 +66,7 @@ def _why_not(config: Config, asked: list[DepthPlan]) -> str:
     return ""
 
 
-def _shown_px(plan: DepthPlan, most_px: int) -> int:
+def _shown_px(plan: PlanDepthSettings, most_px: int) -> int:
     match plan.where:
         case "centre":
             wanted = plan.size_px**2

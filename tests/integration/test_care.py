@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -84,6 +85,17 @@ def test_broken_rules_and_rows_that_point_nowhere_are_found(tmp_path: Path) -> N
     assert found.loose_ends["results of jobs that are not stored"] == 1
 
 
+def loose_ends_with_job(folder: Path, number: int, state: str, revision: int) -> Mapping[str, int]:
+    """Put a job of a sound journal into a state that no move leads to, and check."""
+    with running_journal(folder) as journal:
+        lived_in(journal)
+    with closing(sqlite3.connect(journal_path(folder))) as connection, connection:
+        connection.execute("DROP TRIGGER job_moves")
+        change = (state, revision, number)
+        connection.execute("UPDATE job SET state = ?, revision = ? WHERE id = ?", change)
+    return check_journal(journal_path(folder)).loose_ends
+
+
 @pytest.mark.parametrize(
     ("state", "revision", "broken"),
     [("cpu_done", 1, 1), ("gpu_queued", 1, 1), ("queued", 1, 1), ("gpu_queued", 0, 0)],
@@ -91,12 +103,7 @@ def test_broken_rules_and_rows_that_point_nowhere_are_found(tmp_path: Path) -> N
 def test_a_job_that_was_told_of_must_have_its_result(
     tmp_path: Path, state: str, revision: int, broken: int
 ) -> None:
-    with running_journal(tmp_path) as journal:
-        lived_in(journal)
-    with closing(sqlite3.connect(journal_path(tmp_path))) as connection, connection:
-        connection.execute("DROP TRIGGER job_moves")
-        connection.execute("UPDATE job SET state = ?, revision = ? WHERE id = 2", (state, revision))
-    found = check_journal(journal_path(tmp_path)).loose_ends
+    found = loose_ends_with_job(tmp_path, 2, state, revision)
     assert sum(found.values()) == found["stored jobs without a result"] == broken
 
 
@@ -107,12 +114,7 @@ def test_a_job_that_was_told_of_must_have_its_result(
 def test_only_what_is_stored_or_was_told_may_have_a_result(
     tmp_path: Path, state: str, revision: int, broken: int
 ) -> None:
-    with running_journal(tmp_path) as journal:
-        lived_in(journal)
-    with closing(sqlite3.connect(journal_path(tmp_path))) as connection, connection:
-        connection.execute("DROP TRIGGER job_moves")
-        connection.execute("UPDATE job SET state = ?, revision = ? WHERE id = 1", (state, revision))
-    found = check_journal(journal_path(tmp_path)).loose_ends
+    found = loose_ends_with_job(tmp_path, 1, state, revision)
     assert sum(found.values()) == found["results of jobs that are not stored"] == broken
 
 
