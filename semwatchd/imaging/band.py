@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     Spectrum = NDArray[np.complex64]
     Floats = NDArray[np.float64]
 
-BAND = 0.25  #: cycles/px; beyond it there is more noise and aliasing than structure
+#: Cycles/px of a frame smoothed before it was halved; beyond there is more noise and aliasing than structure.
+WIDE_BAND = 0.35
+NARROW_BAND = 0.25  #: cycles/px of a frame of averages of 2 x 2 px, which lets more aliasing through
 RING_PX = 3  #: coefficients per ring: enough for a steady coherence, few enough to follow its fall-off
 
 #: Of a cut, each side of the window. Steeper flanks would use more pixels, but smear straight lines.
@@ -38,7 +40,7 @@ class Plane:
     rows: int  #: of positive fy
     columns: int  #: of fx, zero included
     ring: NDArray[np.intp]  #: of each coefficient, flat
-    count: Floats  #: coefficients per ring
+    count: Floats  #: coefficients used per ring
     used: Frame  #: 1 inside the band, 0 for the mean and for mirror images of other coefficients
     turn_y: Spectrum  #: 2 pi i fy, zero where the window blinds
     turn_x: Spectrum
@@ -52,33 +54,31 @@ class Plane:
 class Cut:
     """What a part of a frame holds within the band."""
 
-    spectrum: Spectrum
+    spectrum: Spectrum  #: zero where it is not used
     in_ring: Floats  #: power in each ring
     power: float  #: in all coefficients used
 
 
-def seen(pixels: Frame) -> Cut:
+def seen(pixels: Frame, band: float) -> Cut:
     """Transform a part of a frame; its level drops out."""
-    plane = plane_of(*pixels.shape)
+    plane = plane_of(*pixels.shape, band)
     windowed = cv2.multiply(pixels, plane.window)
     spectrum = _packed_band(cv2.dft(windowed, dst=windowed), plane.rows, plane.columns)
     spectrum -= plane.level * (spectrum[0, 0] / plane.level[0, 0])
+    spectrum *= plane.used
     power = np.square(spectrum.real) + np.square(spectrum.imag)
-    return Cut(
-        spectrum=spectrum,
-        in_ring=np.bincount(plane.ring, power.ravel()).astype(np.float64),
-        power=float(np.vdot(plane.used, power)),
-    )
+    in_ring = np.bincount(plane.ring, power.ravel()).astype(np.float64, copy=False)
+    return Cut(spectrum=spectrum, in_ring=in_ring, power=float(in_ring.sum()))
 
 
 @lru_cache(maxsize=64)
-def plane_of(rows: int, columns: int) -> Plane:
-    """Lay out the frequencies for cuts of this size."""
-    keep_y, keep_x = (max(1, min(int(BAND * n), n // 2 - 1)) for n in (rows, columns))
+def plane_of(rows: int, columns: int, band: float) -> Plane:
+    """Lay out the frequencies up to ``band`` (cycles/px) for cuts of this size."""
+    keep_y, keep_x = (max(1, min(int(band * n), n // 2 - 1)) for n in (rows, columns))
     ky, kx = np.r_[0 : keep_y + 1, -keep_y:0], np.arange(keep_x + 1)
     radius = np.hypot((ky / rows)[:, None], kx / columns)
     ring = np.rint(radius * max(rows, columns) / RING_PX).astype(np.intp).ravel()
-    used = (radius <= BAND).astype(np.float32)
+    used = (radius <= band).astype(np.float32)
     used[keep_y + 1 :, 0] = used[0, 0] = 0
     window = np.outer(_window(rows), _window(columns)).astype(np.float32)
     turn_y, turn_x = _turn(ky, rows), _turn(kx, columns)
@@ -88,7 +88,7 @@ def plane_of(rows: int, columns: int) -> Plane:
         rows=keep_y,
         columns=keep_x + 1,
         ring=ring,
-        count=np.maximum(np.bincount(ring), 2.0),
+        count=np.maximum(np.bincount(ring, used.ravel()), 2.0),
         used=used,
         turn_y=turn_y,
         turn_x=turn_x,

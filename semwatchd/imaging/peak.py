@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -33,6 +33,7 @@ class Anchor:
     """A reference frame and what its middle holds."""
 
     frame: Frame
+    band: float  #: cycles/px; no higher frequency is looked at
     centre: Cut | None  #: None of a frame too small for it
 
 
@@ -47,12 +48,12 @@ class Peak:
     plane: Plane
 
 
-def anchor(frame: Frame) -> Anchor:
+def anchor(frame: Frame, band: float) -> Anchor:
     """Make a frame ready to be the reference of :func:`climb`; mean about 0, variance about 1."""
     (top, rows), (left, columns) = (_centre(length) for length in frame.shape)
     if min(rows, columns) < SMALLEST_CUT_PX:
-        return Anchor(frame=frame, centre=None)
-    return Anchor(frame=frame, centre=seen(frame[top : top + rows, left : left + columns]))
+        return Anchor(frame=frame, band=band, centre=None)
+    return Anchor(frame=frame, band=band, centre=seen(frame[top : top + rows, left : left + columns], band))
 
 
 def climb(reference: Anchor, moved: Frame, start: Floats) -> Peak | None:
@@ -85,14 +86,14 @@ def climb(reference: Anchor, moved: Frame, start: Floats) -> Peak | None:
     a, b, plane = cuts
     cross, rest = b.spectrum * a.spectrum.conj(), start - whole
     coherence = _coherence(a, b, _turned(cross, plane, rest), plane)
-    weight = np.sqrt(coherence).astype(np.float32).take(plane.ring).reshape(cross.shape) * plane.used
-    rest = _newton(cross * weight, plane, rest)
-    turned = _turned(cross, plane, rest)
+    weighted = cross * np.sqrt(coherence).astype(np.float32).take(plane.ring).reshape(cross.shape)
+    rest = _newton(weighted, plane, rest)
+    down, right = _turns(plane, rest)
     return Peak(
         shift=whole + rest,
-        likeness=float(np.vdot(plane.used, turned.real)) / max(math.sqrt(a.power * b.power), 1e-30),
+        likeness=float((down @ cross @ right).real) / max(math.sqrt(a.power * b.power), 1e-30),
         information=-float(plane.count @ np.log1p(-coherence)) / float(plane.count.sum()),
-        turned=turned * weight,
+        turned=_turned(weighted, plane, rest),
         plane=plane,
     )
 
@@ -107,9 +108,10 @@ def _cuts(reference: Anchor, moved: Frame, down: int, right: int) -> tuple[Cut, 
     if min(rows, columns) < SMALLEST_CUT_PX:
         return None
     ours = reference.centre if near else None
-    ours = ours or seen(reference.frame[top : top + rows, left : left + columns])
+    band = reference.band
+    ours = ours or seen(reference.frame[top : top + rows, left : left + columns], band)
     top, left = top + down, left + right
-    return ours, seen(moved[top : top + rows, left : left + columns]), plane_of(rows, columns)
+    return ours, seen(moved[top : top + rows, left : left + columns], band), plane_of(rows, columns, band)
 
 
 def _centre(length: int) -> tuple[int, int]:
@@ -134,10 +136,16 @@ def _dft_length(length: int) -> int:
     return length
 
 
+def _turns(plane: Plane, shift: Floats) -> tuple[Spectrum, Spectrum]:
+    """Make the factors that turn the rows and the columns of a cross-spectrum back by a shift (y, x)."""
+    y, x = shift.astype(np.float32)
+    return np.exp(plane.turn_y * y), np.exp(plane.turn_x * x)
+
+
 def _turned(cross: Spectrum, plane: Plane, shift: Floats) -> Spectrum:
     """Cross-spectrum as it would be had ``moved`` been shifted back."""
-    down = np.exp(plane.turn_y * np.float32(shift[0]))[:, None]
-    return cast("Spectrum", cross * down * np.exp(plane.turn_x * np.float32(shift[1])))
+    down, right = _turns(plane, shift)
+    return cross * (down[:, None] * right)
 
 
 def _coherence(a: Cut, b: Cut, turned: Spectrum, plane: Plane) -> Floats:
@@ -151,18 +159,16 @@ def _coherence(a: Cut, b: Cut, turned: Spectrum, plane: Plane) -> Floats:
 
 def _newton(cross: Spectrum, plane: Plane, shift: Floats) -> Floats:
     """Maximise ``Re sum cross * exp(2 pi i f.shift)``, a continuous function of the shift."""
-    y, x = shift.tolist()
     for _ in range(NEWTON_STEPS):
-        left = plane.powers_y * np.exp(plane.turn_y * np.float32(y))
-        right = plane.powers_x * np.exp(plane.turn_x * np.float32(x))
-        (_, slope_x, bend_xx), (slope_y, bend_yx, _), (bend_yy, _, _) = (left @ cross @ right.T).real.tolist()
-        step_y, step_x = _uphill((slope_y, slope_x), -bend_yy, -bend_yx, -bend_xx)
-        longest = max(abs(step_y), abs(step_x))
-        share = min(1.0, LARGEST_STEP_PX / max(longest, 1e-30))
-        y, x = y + share * step_y, x + share * step_x
+        down, right = _turns(plane, shift)
+        sums = (plane.powers_y * down) @ cross @ (plane.powers_x * right).T
+        (_, slope_x, bend_xx), (slope_y, bend_yx, _), (bend_yy, _, _) = sums.real.tolist()
+        step = np.array(_uphill((slope_y, slope_x), -bend_yy, -bend_yx, -bend_xx))
+        longest = float(np.abs(step).max())
+        shift = shift + min(1.0, LARGEST_STEP_PX / max(longest, 1e-30)) * step
         if longest < CONVERGED_PX:
             break
-    return np.array([y, x])
+    return shift
 
 
 def _uphill(slope: tuple[float, float], yy: float, yx: float, xx: float) -> tuple[float, float]:

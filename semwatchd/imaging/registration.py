@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from semwatchd.imaging.band import NARROW_BAND, WIDE_BAND
 from semwatchd.imaging.certainty import certainty
 from semwatchd.imaging.checks import require_frame
 from semwatchd.imaging.correlation import (
@@ -92,7 +93,9 @@ def prepare_reference(pixels: Pixels) -> Reference:
     return Reference(
         pixels=pixels,
         levels=levels,
-        anchors=tuple(anchor(level) for level in levels),
+        anchors=tuple(
+            anchor(level, NARROW_BAND if number else WIDE_BAND) for number, level in enumerate(levels)
+        ),
         sought=tuple(prepare_sought(level) for level in levels),
     )
 
@@ -199,8 +202,8 @@ def _length(peak: Peak) -> float:
 
 def _checked(peak: Peak, reference: tuple[Frame, ...], moved: tuple[Frame, ...], down: int) -> Shift | None:
     """Put a peak into px of the full picture, if peak and pictures bear it out."""
-    middle = min(1, len(moved) - 1)  # averaged once more: less noise, still most of the structure
-    quality = likeness(reference[middle], moved[middle], peak.shift / 2**middle)
+    averaged = 0 if down > 1 else min(1, len(moved) - 1)  # less noise, still most of the structure
+    quality = likeness(reference[averaged], moved[averaged], peak.shift / 2**averaged)
     if quality < LEAST_QUALITY:
         return None
     known = certainty(peak)
@@ -234,7 +237,7 @@ def _candidates(ncc: Frame, shared: Frame) -> list[Floats]:
     size = 2 * RIVAL_DISTANCE_PX + 1
     summits = (score > 0) & (score >= cv2.dilate(score, np.ones((size, size), np.uint8)))
     summits &= score >= RIVAL_SHARE * score.max()
-    y, x = np.nonzero(summits)
+    y, x = np.divmod(np.flatnonzero(summits), ncc.shape[1])
     by_score, by_ncc = np.argsort(-score[y, x]), np.argsort(-ncc[y, x])
     nearest = np.argsort(np.hypot(y - ncc.shape[0] // 2, x - ncc.shape[1] // 2))[:MOST_RIVALS]
     ranks = (by_score[:MOST_RIVALS], by_ncc[:MOST_RIVALS], nearest)

@@ -25,6 +25,7 @@ MOST_EDGES = 128
 FEWEST_EDGES = 4
 REACH_PX = 14  #: across the edge, to each side: a spot of 4 px fits
 ALONG_PX = 4  #: along the edge, to each side: the arc of a hole 20 px wide still looks straight
+ALONG_STEP_PX = 2  #: interpolation between four pixels lets none out
 SEEK_PX = 5  #: how far the edge may be from where the coarse picture has it
 CREST_PX = 2  #: the steepest slope of the mean profile is this near its middle; farther off it is noise
 TEMPLATE_PX = 4.0  #: width of the derivative that lines the profiles up
@@ -33,7 +34,7 @@ MIN_SIZE_PX = 2 * (REACH_PX + SEEK_PX) + COARSE_PX * CELL
 #: A step in noise is told from a step made of noise where its slope is so many standard deviations.
 CERTAIN = 6.0
 #: What interpolation and the difference of two samples 2 px apart add to the square of an edge's width.
-SAMPLING_PX2 = 0.65
+SAMPLING_PX2 = 0.68
 RISE = 1.6832  #: distance between the 20 % and the 80 % point of a Gaussian edge, over its standard deviation
 
 
@@ -118,7 +119,7 @@ def _find_edges(coarse: Floats, noise_variance: float) -> _Edges | None:
 def _profiles(pixels: Pixels, edges: _Edges) -> Floats:
     """Grey levels across each edge, uphill, 1 px apart, averaged along the edge."""
     across = np.arange(-REACH_PX - SEEK_PX, REACH_PX + SEEK_PX + 1, dtype=np.float32)
-    along = np.arange(-ALONG_PX, ALONG_PX + 1, dtype=np.float32)
+    along = np.arange(-ALONG_PX, ALONG_PX + 1, ALONG_STEP_PX, dtype=np.float32)
     grid = len(edges.x), len(across), len(along)
     x = (
         edges.x[:, None, None]

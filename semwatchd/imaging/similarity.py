@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 import cv2
 import numpy as np
 
+from semwatchd.imaging.band import NARROW_BAND
 from semwatchd.imaging.certainty import certainty
 from semwatchd.imaging.checks import require_frame
 from semwatchd.imaging.levels import MIN_SIZE_PX, levels_of
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     Window = tuple[slice, slice]
 
+FINE_PX = 640  #: the finest copy's longer side; a patch is a tenth of it, and needs its detail
 GRID = 3  #: patches along either axis: few enough to hold structure, enough to contradict each other
 FEWEST_PATCHES = 5
 PASSES = 2  #: per copy; the second sees what the first one's turning back has brought into reach
@@ -93,15 +95,15 @@ def similarity(reference: Reference, pixels: Pixels) -> Similarity | None:
     shift = register(reference, pixels)
     if shift is None:
         return None
-    levels = levels_of(pixels)
-    down = max(pixels.shape) // max(levels[0].shape) * 2 ** len(levels)
+    ours, theirs = levels_of(reference.pixels, FINE_PX), levels_of(pixels, FINE_PX)
+    down = max(pixels.shape) // max(theirs[0].shape) * 2 ** len(theirs)
     placing, fit = _Placing(complex(shift.dx_px, shift.dy_px) / down, 1 + 0j), None
-    for ours, theirs in zip(reversed(reference.levels), reversed(levels), strict=True):
+    for level in zip(reversed(ours), reversed(theirs), strict=True):
         placing = replace(placing, shift=2 * placing.shift)
         for _ in range(PASSES):
-            fit = _fit(ours, theirs, placing)
+            fit = _fit(*level, placing)
             placing = fit.placing if fit else placing
-    return _checked(fit, reference.levels[0], levels[0]) if fit else None
+    return _checked(fit, ours[0], theirs[0]) if fit else None
 
 
 def _fit(reference: Frame, moved: Frame, placing: _Placing) -> _Fit | None:
@@ -135,7 +137,7 @@ def _design(middle: complex) -> Floats:
 
 def _patch(reference: Frame, back: Frame, window: Window) -> _Patch | None:
     """Find how far a patch is off; None of one that holds too little to tell."""
-    peak = climb(anchor(reference[window]), back[window], np.zeros(2))
+    peak = climb(anchor(reference[window], NARROW_BAND), back[window], np.zeros(2))
     if peak is None:
         return None
     known = certainty(peak)
