@@ -30,6 +30,8 @@ FLANK = 0.35
 #: window, not of a shift along that axis, and must not pretend to locate it.
 BLIND_COEFFICIENTS = 2
 
+I_POWERS = np.array([1, 1j, -1], dtype=np.complex64)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plane:
@@ -42,9 +44,9 @@ class Plane:
     ring: NDArray[np.intp]  #: of each coefficient, flat
     count: Floats  #: coefficients used per ring
     used: Frame  #: 1 inside the band, 0 for the mean and for mirror images of other coefficients
-    turn_y: Spectrum  #: 2 pi i fy, zero where the window blinds
-    turn_x: Spectrum
-    powers_y: Spectrum  #: 1, turn_y and turn_y squared
+    radians_y: NDArray[np.float32]  #: 2 pi fy per px of shift, zero where the window blinds
+    radians_x: NDArray[np.float32]
+    powers_y: Spectrum  #: 1, i radians_y and its square
     powers_x: Spectrum
     moments_y: Frame  #: the same without the i, a column each
     moments_x: Frame
@@ -81,7 +83,8 @@ def plane_of(rows: int, columns: int, band: float) -> Plane:
     used = (radius <= band).astype(np.float32)
     used[keep_y + 1 :, 0] = used[0, 0] = 0
     window = np.outer(_window(rows), _window(columns)).astype(np.float32)
-    turn_y, turn_x = _turn(ky, rows), _turn(kx, columns)
+    radians_y, radians_x = _radians(ky, rows), _radians(kx, columns)
+    moments_y, moments_x = (np.vander(radians, 3, increasing=True) for radians in (radians_y, radians_x))
     return Plane(
         window=window,
         level=_packed_band(cv2.dft(window), keep_y, keep_x + 1),
@@ -90,12 +93,12 @@ def plane_of(rows: int, columns: int, band: float) -> Plane:
         ring=ring,
         count=np.maximum(np.bincount(ring, used.ravel()), 2.0),
         used=used,
-        turn_y=turn_y,
-        turn_x=turn_x,
-        powers_y=np.stack((np.ones_like(turn_y), turn_y, np.square(turn_y))),
-        powers_x=np.stack((np.ones_like(turn_x), turn_x, np.square(turn_x))),
-        moments_y=np.vander(turn_y.imag, 3, increasing=True),
-        moments_x=np.vander(turn_x.imag, 3, increasing=True),
+        radians_y=radians_y,
+        radians_x=radians_x,
+        powers_y=(moments_y * I_POWERS).T,
+        powers_x=(moments_x * I_POWERS).T,
+        moments_y=moments_y,
+        moments_x=moments_x,
     )
 
 
@@ -105,9 +108,9 @@ def _window(length: int) -> Floats:
     return window
 
 
-def _turn(k: NDArray[np.int_], length: int) -> Spectrum:
+def _radians(k: NDArray[np.int_], length: int) -> NDArray[np.float32]:
     seeing = np.where(np.abs(k) <= BLIND_COEFFICIENTS, 0, k)
-    return (2j * np.pi * seeing / length).astype(np.complex64)
+    return (2 * np.pi * seeing / length).astype(np.float32)
 
 
 def _packed_band(packed: MatLike, rows: int, columns: int) -> Spectrum:

@@ -58,7 +58,7 @@ def _second(moments: Floats) -> Floats:
 def _significance(agreeing: Frame, scatter: Frame, plane: Plane, direction: Floats) -> float:
     """Curvature along a direction over its own deviation; 0 where only the window makes it curved."""
     y, x = (np.float32(part) for part in direction)
-    along = np.square((y * plane.turn_y.imag)[:, None] + x * plane.turn_x.imag)
+    along = np.square((y * plane.radians_y)[:, None] + x * plane.radians_x)
     blind_y, blind_x = (2 * np.pi * (BLIND_COEFFICIENTS + 0.5) / n for n in plane.window.shape)
     seen = (along >= (abs(y) * blind_y + abs(x) * blind_x) ** 2).astype(np.float32)
     along *= seen

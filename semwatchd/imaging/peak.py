@@ -13,6 +13,8 @@ import numpy as np
 from semwatchd.imaging.band import plane_of, seen
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from semwatchd.imaging.band import Cut, Floats, Plane, Spectrum
     from semwatchd.imaging.correlation import Frame
 
@@ -139,7 +141,15 @@ def _dft_length(length: int) -> int:
 def _turns(plane: Plane, shift: Floats) -> tuple[Spectrum, Spectrum]:
     """Make the factors that turn the rows and the columns of a cross-spectrum back by a shift (y, x)."""
     y, x = shift.astype(np.float32)
-    return np.exp(plane.turn_y * y), np.exp(plane.turn_x * x)
+    return _turn(plane.radians_y * y), _turn(plane.radians_x * x)
+
+
+def _turn(radians: NDArray[np.float32]) -> Spectrum:
+    """``exp(1j * radians)`` in a third of the time."""
+    factors = np.empty(radians.shape, np.complex64)
+    np.cos(radians, out=factors.real)
+    np.sin(radians, out=factors.imag)
+    return factors
 
 
 def _turned(cross: Spectrum, plane: Plane, shift: Floats) -> Spectrum:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 #: A jump by half the frame along both axes leaves a quarter of it to tell by, and a narrow peak that whole
 #: pixels miss by a half along both axes loses most of the rest.
 RIVAL_SHARE = 0.05
-MOST_RIVALS = 2  #: by each of three measures
+MOST_RIVALS = 2  #: of those that fit best, and of the nearest
 RIVAL_DISTANCE_PX = 1  #: in the coarse copy; closer than this they are one peak, but a fine lattice is not
 #: Times the best one's unexplained variance; a scan's distortion alone makes a smaller overlap fit 3 times
 #: better, so what lies between decides nothing.
@@ -226,7 +226,7 @@ def _checked(peak: Peak, reference: tuple[Frame, ...], moved: tuple[Frame, ...],
 def _candidates(ncc: Frame, shared: Frame) -> list[Floats]:
     """Shifts (y, x) in px worth a closer look, refined by parabolas.
 
-    Taken are the maxima at which the correlation says most. That is ``-log(1 - ncc**2)`` per pixel (in
+    Taken is the maximum at which the correlation says most. That is ``-log(1 - ncc**2)`` per pixel (in
     nats, for normal grey levels), so that a good match of half the frame can win over a mediocre one of
     all of it. Of a repeating pattern that still favours the nearest repetition, so the maxima with
     the highest correlation are taken too; and the nearest, which whole pixels may miss by more than one that
@@ -240,7 +240,7 @@ def _candidates(ncc: Frame, shared: Frame) -> list[Floats]:
     y, x = np.divmod(np.flatnonzero(summits), ncc.shape[1])
     by_score, by_ncc = np.argsort(-score[y, x]), np.argsort(-ncc[y, x])
     nearest = np.argsort(np.hypot(y - ncc.shape[0] // 2, x - ncc.shape[1] // 2))[:MOST_RIVALS]
-    ranks = (by_score[:MOST_RIVALS], by_ncc[:MOST_RIVALS], nearest)
+    ranks = (by_score[:1], by_ncc[:MOST_RIVALS], nearest)
     chosen = dict.fromkeys(index for rank in ranks for index in rank.tolist())
     return [np.array([_vertex(ncc[:, x[i]], int(y[i])), _vertex(ncc[y[i]], int(x[i]))]) for i in chosen]
 

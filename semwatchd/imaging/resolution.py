@@ -131,11 +131,12 @@ def _profiles(pixels: Pixels, edges: _Edges) -> Floats:
         + edges.to_y[:, None, None] * across[:, None]
         + edges.to_x[:, None, None] * along
     )
-    flat = grid[0] * grid[1], grid[2]
+    rows = grid[0], grid[1] * grid[2]  # long ones are read twice as fast
     seen = cv2.remap(
-        pixels, x.reshape(flat), y.reshape(flat), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        pixels, x.reshape(rows), y.reshape(rows), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    levels: Floats = np.asarray(cv2.reduce(seen, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F), dtype=np.float32)
+    beside = seen.reshape(grid[0] * grid[1], grid[2])
+    levels: Floats = np.asarray(cv2.reduce(beside, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F), dtype=np.float32)
     return levels.reshape(grid[:2])
 
 

@@ -126,7 +126,7 @@ def jitter_px(lines: LineShifts) -> float:
     crosses.
     """
     excess = np.square(lines.shift_px) - np.square(lines.sigma_px)
-    variance = float(np.average(excess, weights=lines.weight)) / SECOND_DIFFERENCE_GAIN
+    variance = _average(excess, lines.weight) / SECOND_DIFFERENCE_GAIN
     return math.sqrt(max(variance, 0.0))
 
 
@@ -139,19 +139,16 @@ def vibration(lines: LineShifts) -> Vibration | None:
     rows = len(lines.shift_px)
     if rows < MIN_ROWS:
         return None
-    window = _hann(rows)
-    limit = 4 * float(np.sqrt(np.average(np.square(lines.shift_px), weights=lines.weight)))
-    spectrum = np.abs(np.fft.rfft(np.clip(lines.shift_px, -limit, limit) * window))
-    frequency = np.fft.rfftfreq(rows)
-    looked_at = frequency >= SLOWEST_CYCLES_PER_LINE
-    # The mean of both neighbours takes this share of a sine away, the more the slower it is.
-    seen = 1 - np.cos(2 * np.pi * frequency[looked_at])
-    amplitude = 2 * spectrum[looked_at] / window.sum() / seen
-    prominence = np.square(amplitude) / _background(np.square(amplitude))
+    window, frequency, gain = _sines(rows)
+    limit = 4 * math.sqrt(_average(np.square(lines.shift_px), lines.weight))
+    spectrum = np.fft.rfft(np.clip(lines.shift_px, -limit, limit) * window)[-len(frequency) :]
+    amplitude = np.abs(spectrum) * gain
+    power = np.square(amplitude)
+    prominence = power / _background(power)
     strongest = int(prominence.argmax())
     return Vibration(
         amplitude_px=float(amplitude[strongest]),
-        cycles_per_line=float(frequency[looked_at][strongest]),
+        cycles_per_line=float(frequency[strongest]),
         prominence=float(prominence[strongest]),
     )
 
@@ -180,15 +177,25 @@ def _background(power: Row) -> Row:
     """Mean power around each frequency that a strong line does not lift: from the median of blocks."""
     block = min(NEIGHBOURS, len(power))
     parts = power[: len(power) // block * block].reshape(-1, block)
-    medians = np.median(parts, axis=1) / math.log(2)  # of exponentially distributed power
+    lower, upper = (block - 1) // 2, block // 2
+    medians = np.sort(parts, axis=1)[:, [lower, upper]].mean(axis=1) / math.log(2)  # of exponential power
     middles = (np.arange(len(parts)) + 0.5) * block
     background: Row = np.interp(np.arange(len(power)) + 0.5, middles, medians)
     return np.maximum(background, 1e-12)
 
 
 @lru_cache(maxsize=8)
-def _hann(rows: int) -> Row:
-    return np.hanning(rows)
+def _sines(rows: int) -> tuple[Row, Row, Row]:
+    """Window for so many lines, frequencies looked at, and the amplitude that a unit of spectrum means."""
+    window, frequency = np.hanning(rows), np.fft.rfftfreq(rows).astype(np.float64)
+    frequency = frequency[frequency >= SLOWEST_CYCLES_PER_LINE]
+    # The mean of both neighbours takes this share of a sine away, the more the slower it is.
+    seen = 1 - np.cos(2 * np.pi * frequency)
+    return window, frequency, 2 / window.sum() / seen
+
+
+def _average(values: Row, weights: Row) -> float:
+    return float(values @ weights / weights.sum())
 
 
 def _filtered(thin: Pixels, along_x: Row, along_y: Row) -> Floats:

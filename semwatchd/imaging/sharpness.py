@@ -38,16 +38,19 @@ def laplacian_variance(pixels: Pixels, table: DifferenceTable) -> float:
         for lags in (((0, 1), (1, 0)), ((0, 2), (2, 0)), ((1, 1), (1, -1)))
     )
     edges = _edges(pixels)
-    axial_edge = sum(float(np.square(outer - inner).sum()) for outer, inner in edges)
+    axial_edge = sum(_energy(outer - inner) for outer, inner in edges)
     diagonal_edge = sum(
-        float(np.square(inner[:-1] - outer[1:]).sum() + np.square(inner[1:] - outer[:-1]).sum())
-        for outer, inner in edges
+        _energy(inner[:-1] - outer[1:]) + _energy(inner[1:] - outer[:-1]) for outer, inner in edges
     )
     # The mirrored corner's diagonal lies between the second pixels of two edges, which hold it twice.
-    corner = sum(float(np.square(inner[[0, -1]] - outer[[1, -2]]).sum()) for outer, inner in edges) / 2
+    corner = sum(_energy(inner[[0, -1]] - outer[[1, -2]]) for outer, inner in edges) / 2
     energy = 4 * (2 * axial + axial_edge) - double - (2 * diagonal + diagonal_edge + corner)
     mean = sum(float((inner - outer).sum()) for outer, inner in edges) / pixels.size
     return max(0.0, energy / pixels.size - mean * mean)
+
+
+def _energy(difference: NDArray[np.float64]) -> float:
+    return float(difference @ difference)
 
 
 def _edges(pixels: Pixels) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64]], ...]:
