@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from itertools import chain, product
+from itertools import chain, cycle, product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, get_args
@@ -47,6 +47,7 @@ SCENES: Sequence[SceneName] = get_args(SceneName)
 SHIFT_SNRS = (1.0, 5.0, 20.0)
 NOISE_SNRS = (1.0, 2.0, 5.0, 10.0, 20.0)
 PSFS_PX = (1.0, 1.5, 2.5)
+SHIFT_PSFS_PX = (1.0, 1.5)  # in turn, reference by reference
 NOISES: Sequence[NoiseKind] = get_args(NoiseKind)
 DRAWS = 4
 SHIFTS_PER_REFERENCE = 10  # a reference's own noise is common to all shifts against it
@@ -97,8 +98,10 @@ def _tasks(options: Options) -> list[Task]:
     shifts = _shifts(options)
     parts = [min(SHIFTS_PER_REFERENCE, shifts - done) for done in range(0, shifts, SHIFTS_PER_REFERENCE)]
     shift_tasks = (
-        ShiftTask(scene=scene, snr=snr, seed=seed, shifts=part, **size)
-        for scene, snr, (seed, part) in product(SCENES, SHIFT_SNRS, enumerate(parts))
+        ShiftTask(scene=scene, snr=snr, psf_px=psf, seed=seed, shifts=part, **size)
+        for scene, snr, (seed, (part, psf)) in product(
+            SCENES, SHIFT_SNRS, enumerate(zip(parts, cycle(SHIFT_PSFS_PX), strict=False))
+        )
     )
     psfs, snrs = (PSFS_PX[:1], NOISE_SNRS[::4]) if options.quick else (PSFS_PX, NOISE_SNRS)
     noise_tasks = (

@@ -35,7 +35,6 @@ GAINS = (0.75, 1.2)
 OFFSETS = (-15.0, 0.0)
 PITCH_PX = {"holes": 64, "lines": 48}  # so that the longest shift is no better explained by a whole pitch
 ROUGHNESS_PX = 1.5
-PSF_PX = 1.5
 SHARP_PX, BLURRED_PX = 1.0, 3.0
 
 OURS = "semwatchd"
@@ -60,6 +59,7 @@ class ShiftTask:
 
     scene: SceneName
     snr: float
+    psf_px: float
     frame_px: int
     seed: int
     shifts: int
@@ -84,7 +84,7 @@ Method = Callable[[Any], tuple[float, float]]
 def shift_misses(task: ShiftTask) -> list[Miss]:
     """Register noisy frames of known shift by every method there is."""
     rng = np.random.default_rng([task.seed, int(task.snr * 100), len(task.scene)])
-    scene = scene_of(task.scene, task.frame_px, PSF_PX)
+    scene = scene_of(task.scene, task.frame_px, task.psf_px)
     still = scene.frame()
     signal = signal_of(still, task.snr)
     sigma = noise_sigma(signal, task.snr)
