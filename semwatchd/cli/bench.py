@@ -75,6 +75,17 @@ def bench_depth_command(
     raise typer.Exit(run_bench("depth", {**options, "quick": quick, "as_json": as_json}))
 
 
+@bench_app.command("floor")
+def bench_floor_command(
+    scenes: Annotated[int, typer.Option(min=1, help="Scenes to take the mean of.")] = 32,
+    seed: Annotated[int, typer.Option(min=0, help="Of the scenes.")] = 13,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how small the error of a depth network could be at best, on the simulator's track a."""
+    raise typer.Exit(run_bench("floor", {"scenes": scenes, "seed": seed, "as_json": as_json}))
+
+
 @bench_app.command("pipeline")
 def bench_pipeline_command(
     images: Annotated[int, typer.Option(min=10, help="Images to push through.")] = 2000,

@@ -154,6 +154,15 @@ def _surface(
     return broken_nm, difference_mask(broken_nm, sound_nm, pattern.level_nm)
 
 
+def hole_layout(rng: np.random.Generator, grid: Grid) -> Layout:
+    """Lay out contact holes as track a has them."""
+    return _layout(
+        rng,
+        grid,
+        _Pattern(kind=Kind.CONTACT_HOLES, defect=Defect.NONE, level_nm=LEVELS_NM[0], product=ONE_PRODUCT),
+    )
+
+
 def _layout(rng: np.random.Generator, grid: Grid, pattern: _Pattern) -> Layout:
     roughness = Roughness(
         sigma_nm=rng.uniform(*pattern.product.roughness_nm),
