@@ -82,3 +82,11 @@ def test_the_plots_are_drawn(tmp_path: Path) -> None:
     sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
     assert set(sizes) == {f"accuracy-{name}.png" for name in ("registration", "snr", "sharpness")}
     assert max(sizes.values()) < 150_000
+
+
+def test_floor_bounds_one_frame_and_four() -> None:
+    ended = bench("floor", "--scenes", "1", "--json")
+    one, four = json.loads(ended.stdout)["floors"]
+    assert (one["shots"], four["shots"]) == (1, 4)
+    assert one["picture_nm"] > four["picture_nm"] > 0
+    assert "best guess" in bench("floor", "--scenes", "1").stdout
