@@ -89,4 +89,4 @@ def test_floor_bounds_one_frame_and_four() -> None:
     one, four = json.loads(ended.stdout)["floors"]
     assert (one["shots"], four["shots"]) == (1, 4)
     assert one["picture_nm"] > four["picture_nm"] > 0
-    assert "best guess" in bench("floor", "--scenes", "1").stdout
+    assert "Least errors" in bench("floor", "--scenes", "1").stdout
