@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     Depth = NDArray[np.float32]
 
-#: Of the part that is asked again: no less than the pictures that the limit was learned from, and a quarter of a
-#: usual crop's work.
+#: Of the part that is asked again: no less than the pictures that the limit was learned from, and a quarter
+#: of the work for a usual crop.
 SIDE_PX = 128
 BORDER_PX = 24  # of that part, where it knows less of its surroundings than the whole picture did
 
