@@ -6,7 +6,11 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what needs a GPU where there is none; torch is asked only if such a test is about to run."""
+    """Keep tests of the whole system off each other's toes, and skip what needs a GPU where there is none."""
+    for item in items:
+        if item.get_closest_marker("system"):
+            item.add_marker(pytest.mark.xdist_group("system"))  # one after the other, in one process
+    # torch is asked only if a test that needs a GPU is about to run
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if marked and (reason := _no_gpu()):
         for item in marked:
