@@ -10,13 +10,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from semwatchd.synth.beam import Scan, Yield, emission, frame_signal
 from semwatchd.synth.domain import ONE_TOOL, Domain, Range
-from semwatchd.synth.scene import LEVELS_NM, MARGIN_PX, ONE_PRODUCT, PIXEL_SIZE_NM, hole_layout
+from semwatchd.synth.edges import Roughness, spectral_density
+from semwatchd.synth.scene import HURST, LEVELS_NM, MARGIN_PX, ONE_PRODUCT, PIXEL_SIZE_NM, hole_layout
 from semwatchd.synth.surface import Grid, walls
 
 Floats = NDArray[np.float64]
@@ -29,6 +29,7 @@ BEAM = ("spot_px", "astigmatism", "flat_grey", "black_grey")
 OUTLINE_NM: Range = (-0.5, 0.5)  # how far all edges together may stand from where the oracle believes them
 LEVEL_STEP_NM, OUTLINE_STEP_NM = 2.0, 0.25  # of numerical derivatives
 STEP = 0.1  # of a setting's range
+EDGE_SAMPLES = 4096  # along which roughness is looked at
 ROUNDED = 1 / 12  # variance that whole grey levels add
 
 
@@ -61,7 +62,8 @@ def floor_of(
     References
     ----------
     Van Trees 1968, Detection, Estimation, and Modulation Theory I, section 2.4: the Cramér-Rao bound with
-    what is known beforehand. A range counts as a normal distribution of its variance.
+    what is known beforehand. A range counts as a normal distribution of its variance. Wiener 1949,
+    Extrapolation, Interpolation, and Smoothing of Stationary Time Series.
     """
     holes, ranges = Holes(seed, index, size), _ranges(domain, sidewall_deg)
     middle = {name: (low + high) / 2 for name, (low, high) in ranges.items()}
@@ -151,12 +153,24 @@ def _level_sigma(holes: Holes, middle: Settings, ranges: Mapping[str, Range], va
 
 
 def _edges_rmse(holes: Holes, middle: Settings, variance: Floats) -> float:
-    """Bound what rough edges cost: each is off by the roughness, alike within a correlation length."""
-    (low, high), (short, long) = ONE_PRODUCT.roughness_nm, ONE_PRODUCT.roughness_xi_nm
-    across = 2 * round((short + long) / 2 / PIXEL_SIZE_NM) + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (across, across)).astype(np.float64)
-    seen = np.square(_derivative(holes.grey, middle, OUTLINE, OUTLINE_STEP_NM)) / variance
-    information = cv2.filter2D(seen, -1, disc, borderType=cv2.BORDER_CONSTANT)
-    left = 1 / (1 / ((low + high) / 2) ** 2 + information)
+    """Bound what rough edges cost: the error of the best linear filter along them.
+
+    Noise is what the frame tells of a length of edge, on average; the spot hides roughness finer than itself.
+    """
     depth = _derivative(holes.depth, middle, OUTLINE, OUTLINE_STEP_NM)
-    return math.sqrt(float((np.square(depth) * left).mean()))
+    edge_nm = float(np.abs(depth).sum()) * PIXEL_SIZE_NM**2 / middle[LEVEL]  # each wall falls by the level
+    told = np.square(_derivative(holes.grey, middle, OUTLINE, OUTLINE_STEP_NM)) / variance
+    frequency_per_nm = np.fft.rfftfreq(EDGE_SAMPLES, PIXEL_SIZE_NM)
+    roughness = _middle_roughness()
+    density = spectral_density(frequency_per_nm, roughness)
+    step_per_nm = float(frequency_per_nm[1])
+    density *= roughness.sigma_nm**2 / (2 * float(density.sum()) * step_per_nm)  # of both signs together
+    spot_nm = middle["spot_px"] * PIXEL_SIZE_NM
+    seen = float(told.sum()) / edge_nm * np.exp(-np.square(2 * np.pi * frequency_per_nm * spot_nm))
+    left_nm2 = 2 * step_per_nm * float((density / (1 + density * seen)).sum())
+    return math.sqrt(left_nm2 * float(np.square(depth).mean()))
+
+
+def _middle_roughness() -> Roughness:
+    sigma_nm, xi_nm, hurst = map(np.mean, (ONE_PRODUCT.roughness_nm, ONE_PRODUCT.roughness_xi_nm, HURST))
+    return Roughness(sigma_nm=float(sigma_nm), xi_nm=float(xi_nm), hurst=float(hurst))

@@ -33,7 +33,7 @@ def rough_edges(
     (count, rows) float32, nm, with the asked standard deviation in expectation.
     """
     samples = 2 * rows
-    density = _density(np.fft.rfftfreq(samples, step_nm), roughness)
+    density = spectral_density(np.fft.rfftfreq(samples, step_nm), roughness)
     return _realised(rng, count, density, samples, roughness.sigma_nm)[:, :rows]
 
 
@@ -46,11 +46,14 @@ def rough_contours(
     -------
     (count, points) float32, nm, at equal angles from 0 to 2 pi.
     """
-    density = _density(np.fft.rfftfreq(points, 2 * np.pi * radius_nm / points), roughness)
+    density = spectral_density(np.fft.rfftfreq(points, 2 * np.pi * radius_nm / points), roughness)
     return _realised(rng, count, density, points, roughness.sigma_nm)
 
 
-def _density(frequency_per_nm: NDArray[np.floating[Any]], roughness: Roughness) -> NDArray[np.float64]:
+def spectral_density(
+    frequency_per_nm: NDArray[np.floating[Any]], roughness: Roughness
+) -> NDArray[np.float64]:
+    """Give the shape of the power spectrum at ascending frequencies: 1 at low ones, 0 at the ends."""
     density = (1 + (2 * np.pi * frequency_per_nm * roughness.xi_nm) ** 2) ** -(0.5 + roughness.hurst)
     density[0] = density[-1] = 0.0  # the mean is the pattern's, and the last term would have no phase
     return np.asarray(density)

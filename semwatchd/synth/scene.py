@@ -33,6 +33,7 @@ class Kind(StrEnum):
     PILLARS = "pillars"
 
 
+HURST: Range = (0.4, 0.9)  # of all edges
 LEVELS_NM = (140.0, 150.0, 160.0, 170.0)  # of track A
 ANY_DEPTH_NM = (40.0, 160.0)  # of track B
 FRAME_DOMAINS = {
@@ -167,7 +168,7 @@ def _layout(rng: np.random.Generator, grid: Grid, pattern: _Pattern) -> Layout:
     roughness = Roughness(
         sigma_nm=rng.uniform(*pattern.product.roughness_nm),
         xi_nm=rng.uniform(*pattern.product.roughness_xi_nm),
-        hurst=rng.uniform(0.4, 0.9),
+        hurst=rng.uniform(*HURST),
     )
     match pattern.kind:
         case Kind.LINE_SPACE:

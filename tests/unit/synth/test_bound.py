@@ -9,7 +9,7 @@ import pytest
 
 from semwatchd.synth.bound import LEVEL, Holes, best_guess_rmse, floor_of
 from semwatchd.synth.domain import ONE_TOOL, Domain
-from semwatchd.synth.scene import LEVELS_NM
+from semwatchd.synth.scene import LEVELS_NM, ONE_PRODUCT
 
 SIZE = (48, 48)
 
@@ -54,6 +54,17 @@ def test_more_electrons_tell_more_and_a_free_wall_hides_the_level() -> None:
     assert one.level_nm > brighter.level_nm >= four.level_nm  # whose detector noise is averaged too
     free = floor_of(1, 0, 1, SIZE, sidewall_deg=(80.0, 88.5))
     assert free.level_nm > 1.1 * one.level_nm
+
+
+def test_without_electrons_edges_are_off_by_their_roughness() -> None:
+    dark = floor_of(1, 0, 1, SIZE, domain=replace(ONE_TOOL, dose=(1e-6, 1e-6)))
+    holes, tool = Holes(1, 0, SIZE), known_exactly(ONE_TOOL)
+    settings = {field.name: getattr(tool, field.name)[0] for field in fields(tool)} | {"sidewall_deg": 86.0}
+    out, back = (holes.depth({**settings, LEVEL: 155.0, "outline_nm": by}) for by in (0.25, -0.25))
+    roughness_nm = float(np.mean(ONE_PRODUCT.roughness_nm))
+    assert dark.edges_nm == pytest.approx(
+        roughness_nm * np.sqrt(np.mean(((out - back) / 0.5) ** 2)), rel=1e-3
+    )
 
 
 @pytest.mark.parametrize(("sigma_nm", "rmse_nm"), [(0.1, 0.0), (1e4, float(np.std(LEVELS_NM)))])
