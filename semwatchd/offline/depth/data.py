@@ -39,6 +39,10 @@ class Frames:
         """Return some of the scenes."""
         return Frames(sem=self.sem[scenes], depth=self.depth[scenes], level=self.level[scenes])
 
+    def spread(self, count: int) -> Frames:
+        """Return so many scenes at most, evenly from first to last: one data set may follow another."""
+        return self.part(torch.linspace(0, len(self) - 1, min(count, len(self))).long())
+
     def to(self, device: torch.device) -> Frames:
         """Move everything to the device."""
         return Frames(sem=self.sem.to(device), depth=self.depth.to(device), level=self.level.to(device))

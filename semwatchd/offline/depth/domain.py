@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import nn
 
 from semwatchd.imaging.domain import ranges, traits
@@ -22,15 +21,13 @@ def training_domain(
 ) -> dict[str, tuple[float, float]]:
     """Look at single frames, and at means of all frames if the network was trained on such.
 
-    The scenes are taken from all of ``frames``, in which one data set may follow another.
-
     Parameters
     ----------
     network
         In evaluation mode, on the CPU.
     """
     counts = [1] if shots is Shots.ONE else [1, frames.sem.shape[1]]
-    part = frames.part(torch.linspace(0, len(frames) - 1, SCENES // len(counts)).long())
+    part = frames.spread(SCENES // len(counts))
     pictures = [
         picture
         for count in counts

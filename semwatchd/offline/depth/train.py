@@ -85,7 +85,7 @@ def _go_on(order: TrainingOrder, trainer: Trainer, progress: Progress, clock: Ca
 def _settle(order: TrainingOrder, network: nn.Module, material: Material) -> None:
     """Give averaged weights their statistics, and do what the order wants after the training."""
     if order.ema:
-        frames = material.train.part(slice(STATISTICS_SCENES))
+        frames = material.train.spread(STATISTICS_SCENES)
         recompute_statistics(network, to_network(mean_shot(frames, 1)), order.seed)
     if order.transfer_steps and material.shift is not None:
         unlabeled = material.shift.part(slice(len(material.shift) // 2))

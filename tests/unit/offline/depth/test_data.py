@@ -123,3 +123,8 @@ def test_tiffs_are_no_training_data(tmp_path: Path) -> None:
     claim_folder(tmp_path, DatasetSpec(**facts, format="tiff"))  # type: ignore[arg-type]
     with pytest.raises(WrongOrderError, match="holds TIFFs"):
         load([str(tmp_path)])
+
+
+def test_a_spread_reaches_from_the_first_scene_to_the_last() -> None:
+    assert numbered(40).spread(4).level.tolist() == [0.0, 13.0, 26.0, 39.0]
+    assert len(numbered(3).spread(10)) == 3

@@ -1,17 +1,20 @@
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import pytest
 import torch
+from torch import nn
 
 from semwatchd.core.errors import EnvironmentFault
+from semwatchd.models.adabn import recompute_statistics
 from semwatchd.models.checkpoint import load_model
-from semwatchd.models.networks import UnknownArchitectureError
+from semwatchd.models.networks import UnknownArchitectureError, to_network
 from semwatchd.offline.depth.baseline import mean_depth
-from semwatchd.offline.depth.data import load
+from semwatchd.offline.depth.data import Frames, load, mean_shot
 from semwatchd.offline.depth.orders import Front, ScoringOrder, TrainingOrder, WrongOrderError
 from semwatchd.offline.depth.score import evaluate
 from semwatchd.offline.depth.train import train
@@ -76,6 +79,33 @@ def test_a_short_training_beats_the_mean_depth_more_than_twice(order: TrainingOr
 
 class Killed(BaseException):
     """What a kill looks like from inside: nothing after it is done."""
+
+
+def test_the_statistics_are_those_of_all_data_sets(
+    order: TrainingOrder, places: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("semwatchd.offline.depth.train.STATISTICS_SCENES", 40)  # fewer than one set has
+    both = (places["test"], places["shift"])
+    train(replace(order, data=both, test=places["data"], shift=None, ema=0.5))
+    network, _ = load_model(Path(order.out) / "model.safetensors")
+    frames = load(both).frames
+    told, all_sets, first_set = (
+        statistics_of(network),
+        statistics_anew(network, frames.spread(40)),
+        statistics_anew(network, frames.part(slice(40))),
+    )
+    assert (told - all_sets).norm() < 0.1 * (told - first_set).norm()
+
+
+def statistics_of(network: nn.Module) -> torch.Tensor:
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    return torch.cat([norm.running_mean for norm in norms if norm.running_mean is not None])
+
+
+def statistics_anew(network: nn.Module, frames: Frames) -> torch.Tensor:
+    again = deepcopy(network)
+    recompute_statistics(again, to_network(mean_shot(frames, 1)), seed=1)
+    return statistics_of(again)
 
 
 def test_a_killed_training_ends_with_the_weights_of_one_that_was_not(
