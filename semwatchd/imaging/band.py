@@ -30,7 +30,7 @@ FLANK = 0.35
 #: window, not of a shift along that axis, and must not pretend to locate it.
 BLIND_COEFFICIENTS = 2
 
-I_POWERS = np.array([1, 1j, -1], dtype=np.complex64)
+I_POWERS = np.array([1, 1j, -1], dtype=np.complex64)  # for 0th, 1st and 2nd derivatives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

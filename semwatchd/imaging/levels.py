@@ -52,7 +52,7 @@ def _smoothed_and_halved(pixels: P) -> P:
     """Take every second pixel of a picture smoothed over five.
 
     What is too fine for the copy would appear in it as something coarser, at another place for every shift.
-    An average of 2 x 2 lets so much of it through that a sharp picture's shift is told four times worse.
+    An average of 2 x 2 lets so much of it through that a sharp picture's shift is told twice as badly.
     """
     return cast("P", cv2.pyrDown(_even(pixels)))
 

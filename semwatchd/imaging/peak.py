@@ -87,7 +87,7 @@ def climb(reference: Anchor, moved: Frame, start: Floats) -> Peak | None:
         return None
     a, b, plane = cuts
     cross, rest = b.spectrum * a.spectrum.conj(), start - whole
-    coherence = _coherence(a, b, _turned(cross, plane, rest), plane)
+    coherence = _coherence(a, b, _turned(cross, *_turns(plane, rest)), plane)
     weighted = cross * np.sqrt(coherence).astype(np.float32).take(plane.ring).reshape(cross.shape)
     rest = _newton(weighted, plane, rest)
     down, right = _turns(plane, rest)
@@ -95,7 +95,7 @@ def climb(reference: Anchor, moved: Frame, start: Floats) -> Peak | None:
         shift=whole + rest,
         likeness=float((down @ cross @ right).real) / max(math.sqrt(a.power * b.power), 1e-30),
         information=-float(plane.count @ np.log1p(-coherence)) / float(plane.count.sum()),
-        turned=_turned(weighted, plane, rest),
+        turned=_turned(weighted, down, right),
         plane=plane,
     )
 
@@ -145,16 +145,15 @@ def _turns(plane: Plane, shift: Floats) -> tuple[Spectrum, Spectrum]:
 
 
 def _turn(radians: NDArray[np.float32]) -> Spectrum:
-    """``exp(1j * radians)`` in a third of the time."""
+    """``exp(1j * radians)``, in half of the time or less."""
     factors = np.empty(radians.shape, np.complex64)
     np.cos(radians, out=factors.real)
     np.sin(radians, out=factors.imag)
     return factors
 
 
-def _turned(cross: Spectrum, plane: Plane, shift: Floats) -> Spectrum:
+def _turned(cross: Spectrum, down: Spectrum, right: Spectrum) -> Spectrum:
     """Cross-spectrum as it would be had ``moved`` been shifted back."""
-    down, right = _turns(plane, shift)
     return cross * (down[:, None] * right)
 
 

@@ -23,7 +23,7 @@ from semwatchd.imaging.checks import require_frame
 from semwatchd.imaging.levels import MIN_SIZE_PX, levels_of
 from semwatchd.imaging.likeness import LEAST_QUALITY, likeness
 from semwatchd.imaging.peak import anchor, climb
-from semwatchd.imaging.registration import SIGNIFICANT, Reference, register
+from semwatchd.imaging.registration import SIGNIFICANT, Reference, prepare_reference, register
 
 if TYPE_CHECKING:
     from semwatchd.imaging.band import Floats
@@ -52,6 +52,14 @@ class Similarity:
     sigma_scale: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Original:
+    """A reference with copies fine enough for patches."""
+
+    reference: Reference
+    levels: tuple[Frame, ...]  #: finest first
+
+
 @dataclass(frozen=True, slots=True)
 class _Placing:
     """Where content goes: from z to ``factor * z + shift``; x + iy, in px from the middle of the frame."""
@@ -76,7 +84,12 @@ class _Fit:
     sigma_rotation: float  #: rad
 
 
-def similarity(reference: Reference, pixels: Pixels) -> Similarity | None:
+def prepare_original(pixels: Pixels) -> Original:
+    """Prepare a reference picture: finite, at least 16 px along both axes."""
+    return Original(reference=prepare_reference(pixels), levels=levels_of(pixels, FINE_PX))
+
+
+def similarity(original: Original, pixels: Pixels) -> Similarity | None:
     """Find rotation and scale; None where the reference is not found again or the patches do not agree.
 
     Good for 1 degree and 1 %; beyond, the pictures may no longer be found in each other. On a regular array
@@ -90,12 +103,13 @@ def similarity(reference: Reference, pixels: Pixels) -> Similarity | None:
         Finite, at least 16 px along both axes, of the reference's shape.
     """
     require_frame(pixels, MIN_SIZE_PX)
+    reference = original.reference
     if pixels.shape != reference.pixels.shape:
         raise ValueError(f"picture {pixels.shape} and reference {reference.pixels.shape} differ in size")
     shift = register(reference, pixels)
     if shift is None:
         return None
-    ours, theirs = levels_of(reference.pixels, FINE_PX), levels_of(pixels, FINE_PX)
+    ours, theirs = original.levels, levels_of(pixels, FINE_PX)
     down = max(pixels.shape) // max(theirs[0].shape) * 2 ** len(theirs)
     placing, fit = _Placing(complex(shift.dx_px, shift.dy_px) / down, 1 + 0j), None
     for level in zip(reversed(ours), reversed(theirs), strict=True):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from semwatchd.core.image import SemImage
 from semwatchd.core.job import Measurements
 from semwatchd.imaging.levels import MIN_SIZE_PX
-from semwatchd.imaging.registration import prepare_reference
-from semwatchd.imaging.similarity import Similarity, similarity
+from semwatchd.imaging.similarity import Similarity, prepare_original, similarity
 from semwatchd.pipeline.comparison import Comparison, comparison_stage
 from semwatchd.pipeline.stage import Stage
 
@@ -28,7 +27,7 @@ def _values(found: Similarity | None) -> Measurements:
 SIMILARITY = Comparison(
     name="similarity",
     least_px=MIN_SIZE_PX,
-    prepare=prepare_reference,
+    prepare=prepare_original,
     compare=similarity,
     values=_values,
     not_told="rotation and scale were not told",

@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
+from semwatchd.offline.bench.child import end_with_parent
 from semwatchd.offline.bench.report import Table, deliver, digits
 from semwatchd.synth.bound import Floor, floor_of
 from semwatchd.synth.domain import ONE_TOOL
@@ -59,6 +60,7 @@ def tables(document: Mapping[str, Any]) -> Sequence[Table]:
 
 def main(argv: Sequence[str]) -> int:
     """Run as a process."""
+    end_with_parent()
     options = Options(**json.loads(argv[0]))
     document = {"options": asdict(options)} | measure(options)
     deliver(document, tables, Console(), as_json=options.as_json)

@@ -31,7 +31,7 @@ from semwatchd.imaging.registration import prepare_reference, register, register
 from semwatchd.imaging.resolution import edge_resolution_px
 from semwatchd.imaging.scanlines import charging, jitter_px, line_shifts, thinned, vibration
 from semwatchd.imaging.sharpness import laplacian_variance
-from semwatchd.imaging.similarity import similarity
+from semwatchd.imaging.similarity import prepare_original, similarity
 from semwatchd.imaging.snr import image_variance
 from semwatchd.imaging.spectrum import radial_spectrum, summarise, tile_power
 from tests.scenes import grains, photographed
@@ -60,10 +60,11 @@ FUNCTIONS: dict[str, Callable[[Frame], Any]] = {
     "intensity": intensity,
     "variogram": lambda p: variogram(p, "x", 3),
     "prepare_reference": lambda p: prepare_reference(p).levels,
+    "prepare_original": lambda p: prepare_original(p).levels,
     "prepare_halves": lambda p: [half.levels for half in prepare_halves(p)],
     "frame_drift": lambda p: frame_drift(prepare_halves(FINE), p),
     "register_by_phase": lambda p: register_by_phase(FINE, p),
-    "similarity": lambda p: similarity(prepare_reference(p), p),
+    "similarity": lambda p: similarity(prepare_original(p), p),
     "register": lambda p: register(prepare_reference(FINE), p),
     "edge_resolution_px": lambda p: edge_resolution_px(p, quartered(p), 1.0),
     "thinned": all_of_the_scan,

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from semwatchd.imaging.registration import prepare_reference
-from semwatchd.imaging.similarity import Similarity, similarity
+from semwatchd.imaging.similarity import Similarity, prepare_original, similarity
 from semwatchd.offline.bench.scenes import particles
 from tests.real_data import needs_real_data
 from tests.scenes import Scene, grains, holes, lines, photographed
@@ -51,7 +50,7 @@ SPECIMENS = {
 
 
 def found(reference: NDArray[Any], picture: NDArray[Any]) -> Similarity:
-    answer = similarity(prepare_reference(reference), picture)
+    answer = similarity(prepare_original(reference), picture)
     assert answer is not None
     return answer
 
@@ -102,7 +101,7 @@ def test_a_shift_of_a_quarter_of_the_frame_leaves_enough() -> None:
 @pytest.mark.parametrize("deg", [-3, -2, 1.5, 2.5])
 def test_beyond_its_range_it_is_right_or_silent(name: str, deg: float) -> None:
     reference = photographed(turned(SPECIMENS[name]), 20, seed=1)
-    answer = similarity(prepare_reference(reference), photographed(turned(SPECIMENS[name], deg), 20, seed=2))
+    answer = similarity(prepare_original(reference), photographed(turned(SPECIMENS[name], deg), 20, seed=2))
     assert answer is None or answer.rotation_deg == pytest.approx(deg, abs=0.05)
 
 
@@ -111,28 +110,28 @@ def test_where_the_parts_disagree_nothing_is_told() -> None:
     torn = turned(fine)
     torn[: SIDE // 2] = turned(fine, dx=3)[: SIDE // 2]
     torn[:, : SIDE // 2] = turned(fine, dy=-3)[:, : SIDE // 2]
-    reference = prepare_reference(photographed(turned(fine), 20, seed=1))
+    reference = prepare_original(photographed(turned(fine), 20, seed=1))
     assert similarity(reference, photographed(torn, 20, seed=2)) is None
 
 
 def test_unrelated_pictures_have_no_rotation() -> None:
     frames = [photographed(grains(256, seed=seed).frame(), 20, seed) for seed in range(3)]
     for reference in frames:
-        answers = [similarity(prepare_reference(reference), other) for other in frames]
+        answers = [similarity(prepare_original(reference), other) for other in frames]
         assert sum(answer is not None for answer in answers) == 1
 
 
 def test_blank_and_too_small_pictures_have_none() -> None:
     blank, texture = np.full((64, 64), 7, np.uint8), photographed(grains(64).frame(), 20, 1)
-    assert similarity(prepare_reference(blank), texture) is None
-    assert similarity(prepare_reference(texture), blank) is None
-    assert similarity(prepare_reference(texture[:40, :40]), texture[:40, :40]) is None
+    assert similarity(prepare_original(blank), texture) is None
+    assert similarity(prepare_original(texture), blank) is None
+    assert similarity(prepare_original(texture[:40, :40]), texture[:40, :40]) is None
 
 
 def test_pictures_of_different_size_are_refused() -> None:
     texture = photographed(grains(128).frame(), 20, 1)
     with pytest.raises(ValueError, match="differ in size"):
-        similarity(prepare_reference(texture), texture[:100])
+        similarity(prepare_original(texture), texture[:100])
 
 
 @needs_real_data
@@ -140,5 +139,5 @@ def test_pictures_of_different_size_are_refused() -> None:
 def test_real_pairs_are_not_turned(pair: dict[str, Any]) -> None:
     frames = [real(pair[name], pair.get("rows", 10_000)) for name in ("ref", "mov")]
     rows, columns = (min(sizes) for sizes in zip(*(frame.shape for frame in frames), strict=True))
-    answer = similarity(prepare_reference(frames[0][:rows, :columns]), frames[1][:rows, :columns])
+    answer = similarity(prepare_original(frames[0][:rows, :columns]), frames[1][:rows, :columns])
     assert answer is None or (abs(answer.rotation_deg) < 0.1 and abs(answer.scale - 1) < 0.002)
