@@ -7,6 +7,8 @@ distance to its edges (:class:`Layout`), which defects may change, and then give
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import reduce
+from itertools import product
 
 import cv2
 import numpy as np
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from semwatchd.synth.edges import Roughness, rough_contours, rough_edges
 
 CONTOURS = 16  # rough hole contours per scene; enough that no neighbours look alike
-CONTOUR_POINTS = 256
+CONTOUR_POINTS = 256  # a power of two
 CORNER_ROUNDING = 0.4  # share of smoothstep in the side-wall's profile
 
 
@@ -104,50 +106,62 @@ def contact_holes(rng: np.random.Generator, grid: Grid, pattern: ContactHoles) -
 
 def lay_lines(rng: np.random.Generator, grid: Grid, pattern: LineSpace) -> Layout:
     """Lay out a grating; ``inside_nm`` is positive on the lines."""
-    x_nm = np.arange(grid.columns) * grid.pixel_size_nm
-    line = np.round((x_nm - pattern.offset_nm) / pattern.pitch_nm).astype(np.intp)
-    first = int(line.min())
-    count = int(line.max()) - first + 1
+    centres_nm = pattern.offset_nm - pattern.pitch_nm / 2
+    near, beyond = _nearest_two(grid.columns, grid.pixel_size_nm, pattern.pitch_nm, centres_nm)
+    first = int(near.number.min()) - 1
+    count = int(near.number.max()) - first + 2
     edges = rough_edges(rng, 2 * count, grid.rows, grid.pixel_size_nm, pattern.roughness)
-    centre_nm = pattern.offset_nm + line * pattern.pitch_nm
-    from_centre_nm = (x_nm - centre_nm).astype(np.float32)
     half_width_nm = np.float32(pattern.pitch_nm * pattern.duty / 2)
-    # Column x can only belong to the nearest line, so each line's edges are gathered once per column.
-    left = edges[:count].T[:, line - first]
-    right = edges[count:].T[:, line - first]
-    inside_nm = np.minimum(from_centre_nm + half_width_nm - left, half_width_nm + right - from_centre_nm)
+
+    def inside_nm(line: _Nearest) -> NDArray[np.float32]:
+        left, right = edges[:count].T[:, line.number - first], edges[count:].T[:, line.number - first]
+        inside: NDArray[np.float32] = half_width_nm + np.minimum(line.away_nm - left, right - line.away_nm)
+        return inside
+
+    middle = grid.columns // 2
     feature = Feature(
-        x_nm=float(centre_nm[grid.columns // 2]),
+        x_nm=middle * grid.pixel_size_nm - float(near.away_nm[middle]),
         y_nm=grid.rows * grid.pixel_size_nm / 2,
         half_x_nm=float(half_width_nm),
         half_y_nm=np.inf,
         pitch_nm=pattern.pitch_nm,
     )
-    return Layout(inside_nm=inside_nm, feature=feature)
+    return Layout(inside_nm=np.maximum(inside_nm(near), inside_nm(beyond)), feature=feature)
 
 
 def lay_holes(rng: np.random.Generator, grid: Grid, pattern: ContactHoles) -> Layout:
     """Lay out a lattice of round features; ``inside_nm`` is positive in them."""
-    pitch_y_nm = pattern.pitch_nm * pattern.aspect
-    x_nm, column = _cell(grid.columns, grid.pixel_size_nm, pattern.pitch_nm, pattern.offset_nm[0])
-    y_nm, row = _cell(grid.rows, grid.pixel_size_nm, pitch_y_nm, pattern.offset_nm[1])
-    distance_nm, angle = cv2.cartToPolar(*np.meshgrid(x_nm, y_nm))
+    step_nm, pitch_y_nm = grid.pixel_size_nm, pattern.pitch_nm * pattern.aspect
+    columns = _nearest_two(grid.columns, step_nm, pattern.pitch_nm, pattern.offset_nm[0])
+    rows = _nearest_two(grid.rows, step_nm, pitch_y_nm, pattern.offset_nm[1])
     contours = rough_contours(rng, CONTOURS, CONTOUR_POINTS, pattern.radius_nm, pattern.roughness)
-    row, column = row - row.min(), column - column.min()
-    shape = (int(row.max()) + 1, int(column.max()) + 1)
-    which = rng.integers(CONTOURS, size=shape)[row[:, None], column]
+    left, top = (int(near.number.min()) - 1 for near, _ in (columns, rows))
+    shape = tuple(int(near.number.max()) - first + 2 for (near, _), first in ((rows, top), (columns, left)))
+    which = rng.integers(CONTOURS, size=shape)
     radii_nm = rng.normal(pattern.radius_nm, pattern.radius_spread * pattern.radius_nm, shape)
-    radius_nm = radii_nm.astype(np.float32)[row[:, None], column]
-    point = (angle * np.float32(CONTOUR_POINTS / (2 * np.pi))).astype(np.intp) % CONTOUR_POINTS
+    reach_nm = contours[which] + radii_nm.astype(np.float32)[..., None]  # of each hole in every direction
+
+    def inside_nm(row: _Nearest, column: _Nearest) -> NDArray[np.float32]:
+        distance_nm, angle = cv2.cartToPolar(*np.meshgrid(column.away_nm, row.away_nm))
+        angle *= np.float32(CONTOUR_POINTS / (2 * np.pi))
+        hole = (row.number - top)[:, None] * shape[1] + (column.number - left)
+        point = angle.astype(np.int32)
+        point &= CONTOUR_POINTS - 1  # a full turn is none
+        point += hole.astype(np.int32) * CONTOUR_POINTS
+        inside: NDArray[np.float32] = reach_nm.ravel().take(point)
+        inside -= distance_nm
+        return inside
+
     middle_x, middle_y = grid.columns // 2, grid.rows // 2
     feature = Feature(
-        x_nm=middle_x * grid.pixel_size_nm - float(x_nm[middle_x]),
-        y_nm=middle_y * grid.pixel_size_nm - float(y_nm[middle_y]),
+        x_nm=middle_x * step_nm - float(columns[0].away_nm[middle_x]),
+        y_nm=middle_y * step_nm - float(rows[0].away_nm[middle_y]),
         half_x_nm=pattern.radius_nm,
         half_y_nm=pattern.radius_nm,
         pitch_nm=pattern.pitch_nm,
     )
-    return Layout(inside_nm=radius_nm + contours[which, point] - distance_nm, feature=feature)
+    four = (inside_nm(row, column) for row, column in product(rows, columns))
+    return Layout(inside_nm=reduce(np.maximum, four), feature=feature)
 
 
 def walls(
@@ -162,10 +176,25 @@ def walls(
     return np.ascontiguousarray(np.float32(depth_nm) * (1 - height), dtype=np.float32)
 
 
-def _cell(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Nearest:
+    """For each sample along one axis: how far it is from a lattice point, in nm, and that point's number."""
+
+    away_nm: NDArray[np.float32]
+    number: NDArray[np.intp]
+
+
+def _nearest_two(
     samples: int, step_nm: float, pitch_nm: float, offset_nm: float
-) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Distance of each sample from the nearest lattice point, and that point's number."""
+) -> tuple[_Nearest, _Nearest]:
+    """Find the nearest lattice point and the next, each in the middle of its cell.
+
+    The first cell begins at the offset. Both points are needed: a rough or wide feature, or its wall,
+    reaches beyond its own cell.
+    """
     position_nm = np.arange(samples) * step_nm - offset_nm
     number = np.floor(position_nm / pitch_nm).astype(np.intp)
-    return (position_nm - (number + 0.5) * pitch_nm).astype(np.float32), number
+    away_nm = (position_nm - (number + 0.5) * pitch_nm).astype(np.float32)
+    side = np.where(away_nm < 0, -1, 1)
+    beyond = (away_nm - side * pitch_nm).astype(np.float32)
+    return _Nearest(away_nm=away_nm, number=number), _Nearest(away_nm=beyond, number=number + side)

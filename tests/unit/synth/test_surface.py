@@ -65,3 +65,25 @@ def test_the_same_seed_gives_the_same_surface_within_its_bounds(
     assert first.shape == (40, 56)
     assert first.min() >= 0
     assert first.max() <= depth_nm * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_wall_is_cut_off_where_two_features_meet(seed: int) -> None:
+    grid, depth_nm, steepest = Grid(rows=200, columns=200, pixel_size_nm=1.5), 160.0, 1.2
+    slope_nm = depth_nm / np.tan(np.deg2rad(84))
+    holes = ContactHoles(
+        pitch_nm=60,
+        radius_nm=27,
+        radius_spread=0.05,
+        aspect=1.0,
+        depth_nm=depth_nm,
+        sidewall_deg=84,
+        roughness=SMOOTH,
+    )
+    lines = LineSpace(pitch_nm=30, depth_nm=depth_nm, sidewall_deg=84)
+    for surface_nm in (
+        contact_holes(np.random.default_rng(seed), grid, holes),
+        line_space(np.random.default_rng(seed), grid, lines),
+    ):
+        steps_nm = np.abs(np.diff(surface_nm, axis=1))
+        assert steps_nm.max() <= steepest * depth_nm * grid.pixel_size_nm / slope_nm * 1.001
