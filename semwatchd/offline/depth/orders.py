@@ -47,6 +47,7 @@ class Optimiser(StrEnum):
 
     ADAM = "adam"  #: Adam, constant 2e-4, beta 0.5: that of pix2pix
     ONE_CYCLE = "one-cycle"  #: AdamW, up to 2e-3 and down to nothing
+    MUON = "muon"  #: the same cycle with Muon for the convolutions
 
 
 class Shots(StrEnum):

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from semwatchd.models import losses
 from semwatchd.models.adabn import follow
+from semwatchd.models.muon import ConvolutionMuon, is_mixing
 from semwatchd.models.networks import MIDDLE, Architecture, build, to_network
 from semwatchd.models.patchgan import PatchGAN
 from semwatchd.offline.depth.device import laid_out, placed
@@ -40,12 +41,10 @@ class Trainer:
         self._adversary: losses.Adversary = "bce" if order.adversary is Adversary.BCE else "lsgan"
         self.generator = placed(device, build(Architecture.named(order.architecture)))
         self.critic: nn.Module | None = None
-        self._optimisers = {"generator": _optimiser(order, self.generator)}
+        self._optimisers = {"generator": _optimisers(order.optimiser, self.generator)}
         if order.adversary is not Adversary.NONE:
             self.critic = placed(device, PatchGAN(order.critic_width, order.critic_layers))
-            self._optimisers["critic"] = torch.optim.Adam(
-                self.critic.parameters(), PIX2PIX_RATE, PIX2PIX_BETAS
-            )
+            self._optimisers["critic"] = _optimisers(Optimiser.ADAM, self.critic)
         self.average = deepcopy(self.generator) if order.ema else self.generator
         self.done = 0
 
@@ -93,9 +92,11 @@ class Trainer:
         return seen
 
     def _descend(self, name: str, loss: Tensor) -> None:
-        self._optimisers[name].zero_grad(set_to_none=True)
+        for optimiser in self._optimisers[name]:
+            optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        self._optimisers[name].step()
+        for optimiser in self._optimisers[name]:
+            optimiser.step()
 
     def _judged(self, logits: Tensor, *, real: float) -> Tensor:
         return losses.adversarial(logits.float(), real, self._adversary)
@@ -114,8 +115,10 @@ class Trainer:
                 return losses.huber_and_gradient(found, truth, HUBER_DELTA_NM / MIDDLE)
 
     def _set_rate(self) -> None:
-        if self._order.optimiser is Optimiser.ONE_CYCLE:
-            for group in self._optimisers["generator"].param_groups:
+        if self._order.optimiser is Optimiser.ADAM:
+            return
+        for optimiser in self._optimisers["generator"]:
+            for group in optimiser.param_groups:
                 group["lr"] = rate_at(self.done, self._order.steps)
 
     def _half(self) -> torch.autocast:
@@ -128,7 +131,9 @@ class Trainer:
             "generator": self.generator.state_dict(),
             "average": self.average.state_dict(),
             "critic": self.critic.state_dict() if self.critic is not None else {},
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in self._optimisers.items()},
+            "optimisers": {
+                name: [one.state_dict() for one in all_] for name, all_ in self._optimisers.items()
+            },
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -138,8 +143,9 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         if self.critic is not None:
             self.critic.load_state_dict(state["critic"])
-        for name, optimiser in self._optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][name])
+        for name, optimisers in self._optimisers.items():
+            for optimiser, saved in zip(optimisers, state["optimisers"][name], strict=True):
+                optimiser.load_state_dict(saved)
 
 
 def rate_at(step: int, steps: int) -> float:
@@ -149,7 +155,14 @@ def rate_at(step: int, steps: int) -> float:
     return TOP_RATE * (1 - math.cos(math.pi * part)) / 2
 
 
-def _optimiser(order: TrainingOrder, network: nn.Module) -> torch.optim.Optimizer:
-    if order.optimiser is Optimiser.ADAM:
-        return torch.optim.Adam(network.parameters(), PIX2PIX_RATE, PIX2PIX_BETAS)
-    return torch.optim.AdamW(network.parameters(), TOP_RATE, weight_decay=WEIGHT_DECAY)
+def _optimisers(kind: Optimiser, network: nn.Module) -> tuple[torch.optim.Optimizer, ...]:
+    weights = list(network.parameters())
+    match kind:
+        case Optimiser.ADAM:
+            return (torch.optim.Adam(weights, PIX2PIX_RATE, PIX2PIX_BETAS),)
+        case Optimiser.ONE_CYCLE:
+            return (torch.optim.AdamW(weights, TOP_RATE, weight_decay=WEIGHT_DECAY),)
+        case Optimiser.MUON:
+            rest = [weight for weight in weights if not is_mixing(weight)]
+            muon = ConvolutionMuon(filter(is_mixing, weights), TOP_RATE)
+            return (muon, torch.optim.AdamW(rest, TOP_RATE, weight_decay=WEIGHT_DECAY))

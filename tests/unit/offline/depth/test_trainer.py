@@ -88,7 +88,14 @@ def test_an_rmse_by_numpy_changes_not_one_bit(adversary: Adversary) -> None:
 
 
 @pytest.mark.parametrize(
-    "order", [ORDER, replace(ORDER, ema=0.9), GAN, replace(GAN, adversary=Adversary.LSGAN)]
+    "order",
+    [
+        ORDER,
+        replace(ORDER, ema=0.9),
+        replace(ORDER, optimiser=Optimiser.MUON),
+        GAN,
+        replace(GAN, adversary=Adversary.LSGAN),
+    ],
 )
 def test_a_resumed_training_ends_with_the_same_weights(order: TrainingOrder) -> None:
     whole = trained(order, 6)
