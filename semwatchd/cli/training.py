@@ -61,7 +61,7 @@ def train_depth_command(
     shift: ShiftOption = None,
     arch: Annotated[str, typer.Option(help="Like unet-2-16 or pix2pix-3-64.")] = "unet-2-16",
     loss: Annotated[Loss, typer.Option(help="What the depth is compared by.")] = Loss.HUBER_GRADIENT,
-    optimiser: Annotated[Optimiser, typer.Option(help="adam: as pix2pix.")] = Optimiser.ONE_CYCLE,
+    optimiser: Annotated[Optimiser, typer.Option(help="adam: as pix2pix.")] = Optimiser.MUON,
     shots: Annotated[Shots, typer.Option(help="one frame, or the mean of any number.")] = Shots.ANY,
     adversary: Annotated[Adversary, typer.Option(help="Discriminator, by its loss.")] = Adversary.NONE,
     ema: Annotated[float, typer.Option(min=0, max=0.9999, help="Decay of averaged weights; 0: none.")] = 0.99,

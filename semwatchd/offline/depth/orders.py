@@ -75,7 +75,7 @@ class TrainingOrder:
     shift: str | None = None  #: folder with scenes of another microscope
     architecture: str = "unet-2-16"
     loss: Loss = Loss.HUBER_GRADIENT
-    optimiser: Optimiser = Optimiser.ONE_CYCLE
+    optimiser: Optimiser = Optimiser.MUON
     shots: Shots = Shots.ANY
     ema: float = 0.0  #: decay of the averaged weights; 0: the last ones are taken
     adversary: Adversary = Adversary.NONE

@@ -69,7 +69,15 @@ def _pix2pix(levels: int, adversary: Adversary = Adversary.BCE, **changes: Any) 
 
 
 def _unet(width: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
-    return {"architecture": f"unet-2-{width}", "loss": Loss.MSE, "shots": Shots.ONE} | changes
+    return {
+        "architecture": f"unet-2-{width}",
+        "loss": Loss.MSE,
+        "optimiser": Optimiser.ONE_CYCLE,
+        "shots": Shots.ONE,
+    } | changes
+
+
+_OURS = _unet(16, loss=Loss.HUBER_GRADIENT, shots=Shots.ANY, ema=0.99)
 
 
 ROWS = (
@@ -103,8 +111,9 @@ ROWS = (
     Row(
         "ours",
         "U-Net width 16, Huber and gradient, averaged weights, one to four shots",
-        _unet(16, loss=Loss.HUBER_GRADIENT, shots=Shots.ANY, ema=0.99),
+        _OURS,
     ),
+    Row("ours-muon", "the same, with Muon", _OURS | {"optimiser": Optimiser.MUON}),
 )
 
 CLAIMS = (
@@ -124,4 +133,5 @@ CLAIMS = (
     Claim("Is Noise2Noise better than Noise2Self in front?", "noise2noise-front", "noise2self-front"),
     Claim("Does a U-Net beat the pix2pix generator?", "unet-16", "plain-2"),
     Claim("Does twice the width help?", "unet-32", "unet-16"),
+    Claim("Does Muon beat AdamW?", "ours-muon", "ours"),
 )
