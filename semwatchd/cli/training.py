@@ -63,6 +63,9 @@ def train_depth_command(
     loss: Annotated[Loss, typer.Option(help="What the depth is compared by.")] = Loss.HUBER_GRADIENT,
     optimiser: Annotated[Optimiser, typer.Option(help="adam: as pix2pix.")] = Optimiser.MUON,
     shots: Annotated[Shots, typer.Option(help="one frame, or the mean of any number.")] = Shots.ANY,
+    defocus: Annotated[
+        float, typer.Option(min=0, max=3, help="Blur half of the scenes by up to this, px.")
+    ] = 0.0,
     adversary: Annotated[Adversary, typer.Option(help="Discriminator, by its loss.")] = Adversary.NONE,
     ema: Annotated[float, typer.Option(min=0, max=0.9999, help="Decay of averaged weights; 0: none.")] = 0.99,
     steps: Annotated[int, typer.Option(min=1, help="Batches.")] = 2000,
@@ -82,6 +85,7 @@ def train_depth_command(
         loss=loss,
         optimiser=optimiser,
         shots=shots,
+        defocus_px=defocus,
         adversary=adversary,
         ema=ema,
         steps=steps,

@@ -15,8 +15,11 @@ from torch import Tensor
 
 from semwatchd.core.errors import EnvironmentFault
 from semwatchd.offline.dataset import batches, read_spec
+from semwatchd.offline.depth.focus import noise_weights, refocused
 from semwatchd.offline.depth.orders import Shots, WrongOrderError
 
+DEFOCUSED = 0.5  # share of the scenes that are shown out of focus, if any are
+SHOTS_TO_DEFOCUS = 3
 KEPT_BACK = 10  # every tenth scene is for testing
 
 
@@ -101,13 +104,19 @@ def mean_shot(frames: Frames, shots: int) -> Tensor:
 class Feed:
     """Batches that depend on the seed and the step alone, so that a resumed training sees the same."""
 
-    def __init__(self, frames: Frames, shots: Shots, batch: int, seed: int) -> None:
+    def __init__(self, frames: Frames, shots: Shots, batch: int, seed: int, defocus_px: float = 0.0) -> None:
+        if defocus_px and frames.sem.shape[1] < SHOTS_TO_DEFOCUS:
+            raise WrongOrderError(
+                f"--defocus needs {SHOTS_TO_DEFOCUS} frames of each scene, whose differences are the noise; "
+                f"these have {frames.sem.shape[1]}: make them with more --shots, or leave --defocus out"
+            )
         if batch > len(frames):
             raise WrongOrderError(f"a batch of {batch} needs more than the {len(frames)} scenes there are")
         self._frames = frames
         self._shots = shots
         self._batch = batch
         self._seed = seed
+        self._defocus_px = defocus_px
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Return grey frames (batch, 1, rows, columns) float32 and depths of the same shape, in nm.
@@ -119,12 +128,17 @@ class Feed:
         order = torch.randperm(len(self._frames), generator=self._dice(epoch, 0))
         chosen = order[place * self._batch : (place + 1) * self._batch].to(self._frames.sem.device)
         dice = self._dice(step, 1)
-        weights = _weights(dice, (self._batch, self._frames.sem.shape[1]), self._shots).to(chosen.device)
-        grey = torch.einsum("nkhw,nk->nhw", self._frames.sem[chosen].float(), weights)[:, None]
+        weights = _weights(dice, (self._batch, self._frames.sem.shape[1]), self._shots)
+        sem = self._frames.sem[chosen].float()
+        grey = _summed(sem, weights)
         depth = self._frames.depth[chosen].float()[:, None]
-        if torch.rand((), generator=dice) < 0.5:
-            return grey.flip(-2), depth.flip(-2)
-        return grey, depth
+        flipped = torch.rand((), generator=dice) < 0.5
+        if self._defocus_px:
+            blur_px = self._defocus_px * torch.rand(self._batch, generator=dice)
+            blur_px *= torch.rand(self._batch, generator=dice) < DEFOCUSED
+            noise = _summed(sem, noise_weights(dice, weights))
+            grey = refocused(grey, noise, blur_px.to(sem.device), self._defocus_px)
+        return (grey.flip(-2), depth.flip(-2)) if flipped else (grey, depth)
 
     def pairs(self, step: int) -> tuple[Tensor, Tensor]:
         """Return two different frames of each of some scenes, both (batch, 1, rows, columns) grey float32."""
@@ -138,6 +152,11 @@ class Feed:
     def _dice(self, number: int, purpose: int) -> torch.Generator:
         words = np.random.SeedSequence([self._seed, number, purpose]).generate_state(2)
         return torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
+
+
+def _summed(sem: Tensor, weights: Tensor) -> Tensor:
+    """Sum the frames of each scene: (scenes, 1, rows, columns)."""
+    return torch.einsum("nkhw,nk->nhw", sem, weights.to(sem.device))[:, None]
 
 
 def _weights(dice: torch.Generator, shape: tuple[int, int], shots: Shots) -> Tensor:

@@ -22,7 +22,7 @@ class Material:
 
     def feed(self, order: TrainingOrder) -> Feed:
         """Return the order's batches of training scenes."""
-        return Feed(self.train, order.shots, order.batch, order.seed)
+        return Feed(self.train, order.shots, order.batch, order.seed, order.defocus_px)
 
 
 def gather(order: TrainingOrder, device: torch.device) -> Material:

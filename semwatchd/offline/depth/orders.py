@@ -47,7 +47,7 @@ class Optimiser(StrEnum):
 
     ADAM = "adam"  #: Adam, constant 2e-4, beta 0.5: that of pix2pix
     ONE_CYCLE = "one-cycle"  #: AdamW, up to 2e-3 and down to nothing
-    MUON = "muon"  #: the same cycle with Muon for the convolutions
+    MUON = "muon"  #: Muon for the convolutions, AdamW for the rest, up to 6e-3 and down
 
 
 class Shots(StrEnum):
@@ -77,6 +77,7 @@ class TrainingOrder:
     loss: Loss = Loss.HUBER_GRADIENT
     optimiser: Optimiser = Optimiser.MUON
     shots: Shots = Shots.ANY
+    defocus_px: float = 0.0  #: half of the scenes are blurred by up to so much; 0: none
     ema: float = 0.0  #: decay of the averaged weights; 0: the last ones are taken
     adversary: Adversary = Adversary.NONE
     critic_width: int = 64

@@ -21,7 +21,7 @@ from semwatchd.offline.depth.orders import Adversary, Loss, Optimiser, TrainingO
 
 L1_WEIGHT = 100.0  # of the depth's loss against the discriminator's word, as in pix2pix
 PIX2PIX_RATE, PIX2PIX_BETAS = 2e-4, (0.5, 0.999)
-TOP_RATE, WEIGHT_DECAY = 2e-3, 1e-4
+TOP_RATE, MUON_TOP_RATE, WEIGHT_DECAY = 2e-3, 6e-3, 1e-4
 WARM_UP = 0.2  # of the steps, up to the top rate
 HUBER_DELTA_NM = 2.0  # near the error to be reached: smaller errors count by their square
 
@@ -117,9 +117,10 @@ class Trainer:
     def _set_rate(self) -> None:
         if self._order.optimiser is Optimiser.ADAM:
             return
+        top = MUON_TOP_RATE if self._order.optimiser is Optimiser.MUON else TOP_RATE
         for optimiser in self._optimisers["generator"]:
             for group in optimiser.param_groups:
-                group["lr"] = rate_at(self.done, self._order.steps)
+                group["lr"] = top * rate_share(self.done, self._order.steps)
 
     def _half(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16)
@@ -148,11 +149,11 @@ class Trainer:
                 optimiser.load_state_dict(saved)
 
 
-def rate_at(step: int, steps: int) -> float:
-    """Learning rate of one cycle: up along a cosine, then down to nothing (Smith, 2018, arXiv:1803.09820)."""
+def rate_share(step: int, steps: int) -> float:
+    """Share of the top rate: up along a cosine, then down to nothing (Smith, 2018, arXiv:1803.09820)."""
     warm = max(1, round(WARM_UP * steps))
     part = (step + 1) / warm if step < warm else 1 - (step + 1 - warm) / max(1, steps - warm)
-    return TOP_RATE * (1 - math.cos(math.pi * part)) / 2
+    return (1 - math.cos(math.pi * part)) / 2
 
 
 def _optimisers(kind: Optimiser, network: nn.Module) -> tuple[torch.optim.Optimizer, ...]:
@@ -164,5 +165,5 @@ def _optimisers(kind: Optimiser, network: nn.Module) -> tuple[torch.optim.Optimi
             return (torch.optim.AdamW(weights, TOP_RATE, weight_decay=WEIGHT_DECAY),)
         case Optimiser.MUON:
             rest = [weight for weight in weights if not is_mixing(weight)]
-            muon = ConvolutionMuon(filter(is_mixing, weights), TOP_RATE)
-            return (muon, torch.optim.AdamW(rest, TOP_RATE, weight_decay=WEIGHT_DECAY))
+            muon = ConvolutionMuon(filter(is_mixing, weights), MUON_TOP_RATE)
+            return (muon, torch.optim.AdamW(rest, MUON_TOP_RATE, weight_decay=WEIGHT_DECAY))

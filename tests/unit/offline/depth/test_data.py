@@ -47,6 +47,26 @@ def test_an_epoch_shows_every_scene_once_and_each_differently_ordered() -> None:
     assert epochs[0] != epochs[1]
 
 
+def test_half_of_the_scenes_are_shown_out_of_focus_at_their_own_depth() -> None:
+    frames = Frames(
+        sem=torch.randint(60, 90, (16, 4, 24, 20), dtype=torch.uint8),
+        depth=torch.arange(16, dtype=torch.uint8).view(-1, 1, 1).repeat(1, 24, 20),
+        level=torch.arange(16.0),
+    )
+    sharp, blurred = (Feed(frames, Shots.ANY, 16, 3, defocus_px) for defocus_px in (0.0, 1.5))
+    pairs = [(sharp(step), blurred(step)) for step in range(20)]
+    changed = [
+        not torch.allclose(a, b, atol=0.01) for (x, _), (y, _) in pairs for a, b in zip(x, y, strict=True)
+    ]
+    assert 0.4 < sum(changed) / len(changed) < 0.6
+    assert all(torch.equal(depth, same) for (_, depth), (_, same) in pairs)
+
+
+def test_two_frames_of_a_scene_are_too_few_to_defocus_it() -> None:
+    with pytest.raises(WrongOrderError, match=r"needs 3 frames.*these have 2.*--shots"):
+        Feed(numbered(shots=2), Shots.ANY, 8, 1, defocus_px=1.0)
+
+
 def test_a_batch_depends_on_seed_and_step_alone() -> None:
     frames = numbered()
     again = Feed(frames, Shots.ONE, batch=8, seed=3)

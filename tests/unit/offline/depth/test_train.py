@@ -54,13 +54,13 @@ def every_step() -> Iterator[float]:
 
 
 def test_a_short_training_beats_the_mean_depth_more_than_twice(order: TrainingOrder) -> None:
-    result = train(replace(order, steps=80))
+    result = train(replace(order, steps=120))
     mean = mean_depth(load(order.data).frames, load([str(order.test)]).frames).rmse
     found = result["scores"]["test"]["rmse"]
     assert mean > 40
     assert found < mean / 2
     lines = [json.loads(line) for line in (Path(order.out) / "metrics.jsonl").read_text().splitlines()]
-    assert lines[-1]["step"] == 80
+    assert lines[-1]["step"] == 120
     assert lines[-1]["depth"] < lines[0]["depth"]
     assert not (Path(order.out) / "state.pt").exists()
     picture = cv2.imread(f"{order.out}/preview.png", cv2.IMREAD_GRAYSCALE)

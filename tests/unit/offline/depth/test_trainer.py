@@ -8,7 +8,7 @@ from torch import Tensor
 from semwatchd.models.networks import to_network
 from semwatchd.offline.depth.data import Feed, Frames
 from semwatchd.offline.depth.orders import Adversary, Loss, Optimiser, Shots, TrainingOrder
-from semwatchd.offline.depth.trainer import TOP_RATE, Trainer, rate_at
+from semwatchd.offline.depth.trainer import Trainer, rate_share
 
 CPU = torch.device("cpu")
 ORDER = TrainingOrder(data=(), out="", architecture="unet-2-8", steps=12, batch=4)
@@ -119,11 +119,11 @@ def test_the_seed_decides_the_start() -> None:
 
 
 def test_one_cycle_goes_up_and_comes_down() -> None:
-    rates = [rate_at(step, 100) for step in range(100)]
-    assert max(rates) == rates[19] == pytest.approx(TOP_RATE)
+    rates = [rate_share(step, 100) for step in range(100)]
+    assert max(rates) == rates[19] == pytest.approx(1)
     assert rates[:20] == sorted(rates[:20])
     assert rates[19:] == sorted(rates[19:], reverse=True)
-    assert 0 <= rates[-1] < 1e-3 * TOP_RATE
+    assert 0 <= rates[-1] < 1e-3
     assert rates[0] > 0
 
 
