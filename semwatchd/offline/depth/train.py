@@ -22,6 +22,7 @@ from semwatchd.models.adabn import recompute_statistics
 from semwatchd.models.checkpoint import save_model
 from semwatchd.models.manifest import Manifest
 from semwatchd.models.networks import MIDDLE, Architecture, parameter_count, to_network
+from semwatchd.offline.depth.curve import write_curve
 from semwatchd.offline.depth.data import Feed, mean_shot
 from semwatchd.offline.depth.denoising import transfer
 from semwatchd.offline.depth.device import chosen_device, serve
@@ -120,6 +121,7 @@ def _finish(
     )
     save_model(in_folder(order, "model.safetensors"), network, manifest)
     write_preview(in_folder(order, "preview.png"), network, material.test)
+    write_curve(in_folder(order, "curve.png"), progress.metrics)
     write_whole(in_folder(order, "result.json"), json.dumps(result, indent=2).encode() + b"\n")
     forget_progress(order)
     return result

@@ -63,6 +63,7 @@ def test_a_short_training_beats_the_mean_depth_more_than_twice(order: TrainingOr
     assert lines[-1]["step"] == 120
     assert lines[-1]["depth"] < lines[0]["depth"]
     assert not (Path(order.out) / "state.pt").exists()
+    assert (Path(order.out) / "curve.png").exists()
     picture = cv2.imread(f"{order.out}/preview.png", cv2.IMREAD_GRAYSCALE)
     assert picture is not None
     assert picture.shape == (8 * 26 * 3, 4 * 22 * 3)
