@@ -94,8 +94,9 @@ def _missing(rng: np.random.Generator, inside: _Nm, at: Feature, x: _Nm, y: _Nm)
 def _oversize(rng: np.random.Generator, inside: _Nm, at: Feature, x: _Nm, y: _Nm) -> _Nm:
     growth_nm = rng.uniform(0.25, 0.45) * at.half_x_nm
     reach_nm = min(rng.uniform(1.5, 2.4) * at.half_x_nm, 1.2 * at.half_y_nm)
-    own_cell = np.abs(x - at.x_nm) < at.pitch_nm / 2
-    nearness = own_cell * np.exp(-(((y - at.y_nm) / reach_nm) ** 4))
+    to_neighbour_nm = at.pitch_nm - at.half_x_nm - np.abs(x - at.x_nm)
+    own = np.clip(to_neighbour_nm / (at.pitch_nm - 2 * at.half_x_nm), 0, 1)  # fades from edge to edge
+    nearness = own * np.exp(-(((y - at.y_nm) / reach_nm) ** 4))
     return np.asarray(inside + np.float32(growth_nm) * nearness, dtype=np.float32)
 
 
@@ -113,9 +114,14 @@ def _reach_y_nm(at: Feature) -> float:
 
 
 def _ellipse(x: _Nm, y: _Nm, half_x_nm: float, half_y_nm: float) -> _Nm:
-    """Distance to an ellipse's edge along its shorter axis, good enough for a wall; positive inside."""
+    """Distance to an ellipse's edge, good enough for a wall; positive inside.
+
+    Inside along the shorter axis, outside along the ray from the middle.
+    """
     radius = np.sqrt((x / np.float32(half_x_nm)) ** 2 + (y / np.float32(half_y_nm)) ** 2)
-    return np.asarray((1 - radius) * np.float32(min(half_x_nm, half_y_nm)), dtype=np.float32)
+    inside = np.float32(min(half_x_nm, half_y_nm)) * np.maximum(1 - radius, 0)
+    outside = np.hypot(x, y) * (1 - 1 / np.maximum(radius, 1))
+    return np.asarray(inside - outside, dtype=np.float32)
 
 
 def _with_particle(

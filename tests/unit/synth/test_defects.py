@@ -1,9 +1,10 @@
+import cv2
 import numpy as np
 import pytest
 
 from semwatchd.synth.defects import Defect, deform, deposit, difference_mask
 from semwatchd.synth.edges import Roughness
-from semwatchd.synth.surface import ContactHoles, Grid, Layout, LineSpace, lay_holes, lay_lines
+from semwatchd.synth.surface import ContactHoles, Grid, Layout, LineSpace, lay_holes, lay_lines, walls
 
 GRID = Grid(rows=120, columns=120, pixel_size_nm=1.0)
 SMOOTH = Roughness(sigma_nm=0.0)
@@ -42,6 +43,20 @@ def test_a_bridge_joins_a_feature_with_its_neighbour(name: str) -> None:
     way = slice(column, column + round(sound.feature.pitch_nm))
     assert sound.inside_nm[row, way].min() < 0
     assert joined[row, way].min() > 0
+
+
+@pytest.mark.parametrize("defect", [Defect.BRIDGE, Defect.OVERSIZE])
+def test_a_defect_of_a_dense_pattern_with_wide_walls_is_one_place_without_cliffs(defect: Defect) -> None:
+    dense = LineSpace(pitch_nm=25, depth_nm=150, offset_nm=20, roughness=SMOOTH)
+    sound = lay_lines(np.random.default_rng(1), GRID, dense)
+    sloped = [
+        walls(inside, 150, 82, GRID.pixel_size_nm)
+        for inside in (sound.inside_nm, deform(np.random.default_rng(2), GRID, sound, defect))
+    ]
+    mask = difference_mask(sloped[1], sloped[0], 150)
+    assert cv2.connectedComponents(mask)[0] == 2  # the ground is one of them
+    steepest_nm = np.abs(np.diff(sloped[0], axis=1)).max()
+    assert np.abs(np.diff(sloped[1], axis=1)).max() < 1.3 * steepest_nm
 
 
 @PATTERNS
