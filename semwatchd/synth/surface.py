@@ -106,8 +106,8 @@ def contact_holes(rng: np.random.Generator, grid: Grid, pattern: ContactHoles) -
 
 def lay_lines(rng: np.random.Generator, grid: Grid, pattern: LineSpace) -> Layout:
     """Lay out a grating; ``inside_nm`` is positive on the lines."""
-    centres_nm = pattern.offset_nm - pattern.pitch_nm / 2
-    near, beyond = _nearest_two(grid.columns, grid.pixel_size_nm, pattern.pitch_nm, centres_nm)
+    cell_nm = pattern.offset_nm - pattern.pitch_nm / 2
+    near, beyond = _nearest_two(grid.columns, grid.pixel_size_nm, pattern.pitch_nm, cell_nm)
     first = int(near.number.min()) - 1
     count = int(near.number.max()) - first + 2
     edges = rough_edges(rng, 2 * count, grid.rows, grid.pixel_size_nm, pattern.roughness)
@@ -118,9 +118,8 @@ def lay_lines(rng: np.random.Generator, grid: Grid, pattern: LineSpace) -> Layou
         inside: NDArray[np.float32] = half_width_nm + np.minimum(line.away_nm - left, right - line.away_nm)
         return inside
 
-    middle = grid.columns // 2
     feature = Feature(
-        x_nm=middle * grid.pixel_size_nm - float(near.away_nm[middle]),
+        x_nm=near.middle_nm(grid.pixel_size_nm),
         y_nm=grid.rows * grid.pixel_size_nm / 2,
         half_x_nm=float(half_width_nm),
         half_y_nm=np.inf,
@@ -152,10 +151,9 @@ def lay_holes(rng: np.random.Generator, grid: Grid, pattern: ContactHoles) -> La
         inside -= distance_nm
         return inside
 
-    middle_x, middle_y = grid.columns // 2, grid.rows // 2
     feature = Feature(
-        x_nm=middle_x * step_nm - float(columns[0].away_nm[middle_x]),
-        y_nm=middle_y * step_nm - float(rows[0].away_nm[middle_y]),
+        x_nm=columns[0].middle_nm(step_nm),
+        y_nm=rows[0].middle_nm(step_nm),
         half_x_nm=pattern.radius_nm,
         half_y_nm=pattern.radius_nm,
         pitch_nm=pattern.pitch_nm,
@@ -182,6 +180,11 @@ class _Nearest:
 
     away_nm: NDArray[np.float32]
     number: NDArray[np.intp]
+
+    def middle_nm(self, step_nm: float) -> float:
+        """Return where the lattice point is that belongs to the sample in the middle."""
+        middle = len(self.away_nm) // 2
+        return middle * step_nm - float(self.away_nm[middle])
 
 
 def _nearest_two(

@@ -134,11 +134,14 @@ class Feed:
         depth = self._frames.depth[chosen].float()[:, None]
         flipped = torch.rand((), generator=dice) < 0.5
         if self._defocus_px:
-            blur_px = self._defocus_px * torch.rand(self._batch, generator=dice)
-            blur_px *= torch.rand(self._batch, generator=dice) < DEFOCUSED
             noise = _summed(sem, noise_weights(dice, weights))
-            grey = refocused(grey, noise, blur_px.to(sem.device), self._defocus_px)
+            grey = refocused(grey, noise, self._blurs_px(dice).to(sem.device), self._defocus_px)
         return (grey.flip(-2), depth.flip(-2)) if flipped else (grey, depth)
+
+    def _blurs_px(self, dice: torch.Generator) -> Tensor:
+        """Draw how far each scene of a batch is out of focus, (batch,)."""
+        blurs_px = self._defocus_px * torch.rand(self._batch, generator=dice)
+        return blurs_px * (torch.rand(self._batch, generator=dice) < DEFOCUSED)
 
     def pairs(self, step: int) -> tuple[Tensor, Tensor]:
         """Return two different frames of each of some scenes, both (batch, 1, rows, columns) grey float32."""
