@@ -133,7 +133,8 @@ class Trainer:
             "average": self.average.state_dict(),
             "critic": self.critic.state_dict() if self.critic is not None else {},
             "optimisers": {
-                name: [one.state_dict() for one in all_] for name, all_ in self._optimisers.items()
+                name: [optimiser.state_dict() for optimiser in optimisers]
+                for name, optimisers in self._optimisers.items()
             },
         }
 
