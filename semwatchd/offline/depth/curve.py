@@ -23,20 +23,17 @@ LETTERS = 0.45  # of OpenCV's letter size
 
 
 def write_curve(path: Path, metrics: Sequence[Mapping[str, float]]) -> None:
-    """Write a PNG of the losses in ``metrics``, each of which has its ``step``; without any, none."""
-    if not metrics:
+    """Write a PNG of the losses in ``metrics``, each of which has its ``step``; without a number, none."""
+    if not any(math.isfinite(loss) for at in metrics for name, loss in at.items() if name != "step"):
         return
     _, png = cv2.imencode(".png", curve(metrics))
     write_whole(path, png.tobytes())
 
 
 def curve(metrics: Sequence[Mapping[str, float]]) -> Picture:
-    """Draw the losses: (HEIGHT_PX, WIDTH_PX, 3) uint8."""
-    names = [name for name in metrics[0] if name != "step"]
-    exponents = {
-        name: np.array([math.log10(max(at.get(name, math.nan), SMALLEST)) for at in metrics])
-        for name in names
-    }
+    """Draw the losses, of which one at least is a number: (HEIGHT_PX, WIDTH_PX, 3) uint8."""
+    names = dict.fromkeys(name for at in metrics for name in at if name != "step")
+    exponents = {name: np.array([_exponent(at.get(name, math.nan)) for at in metrics]) for name in names}
     every = np.concatenate(list(exponents.values()))
     lowest, highest = math.floor(np.nanmin(every)), math.ceil(np.nanmax(every) + 1e-9)
     steps = np.array([at["step"] for at in metrics])
@@ -49,6 +46,11 @@ def curve(metrics: Sequence[Mapping[str, float]]) -> Picture:
         cv2.polylines(picture, [points.astype(np.int32)], isClosed=False, color=COLOURS[place], thickness=2)
         _label(picture, name, (WIDTH_PX - 90, TOP_PX + 18 * (place + 1)), COLOURS[place])
     return picture
+
+
+def _exponent(loss: float) -> float:
+    """Power of ten; NaN where there is no loss, or a training has run away."""
+    return math.log10(max(loss, SMALLEST)) if math.isfinite(loss) else math.nan
 
 
 def _axes(picture: Picture, lowest: int, highest: int, steps: int) -> None:

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import cv2
@@ -26,7 +27,8 @@ def test_a_falling_loss_falls() -> None:
 
 
 def test_a_discriminator_that_rests_leaves_a_line_of_its_own() -> None:
-    metrics = [{**at, **({"critic": 0.7} if at["step"] % 40 == 0 else {})} for at in FALLING[1:]]
+    metrics = [{**at, **({"critic": 0.7} if at["step"] % 40 == 0 else {})} for at in FALLING]
+    assert "critic" not in metrics[0]
     picture = curve(metrics)
     assert rows_of(picture, COLOURS[1], 300).size
 
@@ -34,6 +36,13 @@ def test_a_discriminator_that_rests_leaves_a_line_of_its_own() -> None:
 @pytest.mark.parametrize("loss", [0.0, 1.0, 1e9])
 def test_any_loss_can_be_drawn(loss: float) -> None:
     assert (curve([{"step": 20, "depth": loss}]) < 255).any()
+
+
+@pytest.mark.parametrize("wild", [math.nan, math.inf])
+def test_a_training_that_runs_away_is_drawn_as_far_as_it_has_numbers(wild: float, tmp_path: Path) -> None:
+    assert (curve([*FALLING, {"step": 240, "depth": wild}]) < 255).any()
+    write_curve(tmp_path / "curve.png", [{"step": 20, "depth": wild}])
+    assert not (tmp_path / "curve.png").exists()
 
 
 def test_the_picture_is_a_png(tmp_path: Path) -> None:

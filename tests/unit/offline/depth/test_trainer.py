@@ -92,8 +92,9 @@ def test_an_rmse_by_numpy_changes_not_one_bit(adversary: Adversary) -> None:
     [
         ORDER,
         replace(ORDER, ema=0.9),
-        replace(ORDER, optimiser=Optimiser.MUON),
+        replace(ORDER, optimiser=Optimiser.ONE_CYCLE),
         GAN,
+        replace(GAN, optimiser=Optimiser.MUON),
         replace(GAN, adversary=Adversary.LSGAN),
     ],
 )
